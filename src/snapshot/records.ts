@@ -261,8 +261,8 @@ export type ThreadRecord = RecordOf<'thread'>
 
 /** Bytes of memory or of an object, in a data block: where each run goes. */
 export interface DataBlock {
-  /** 'memory': addresses in process `id`; 'object': offsets in object `id`. */
-  readonly target: 'memory' | 'object'
+  /** 'memory': addresses in process `id`; 'carried': the same, but unmodified bytes of a mapped file; 'object': offsets in object `id`. */
+  readonly target: 'memory' | 'carried' | 'object'
   readonly id: number
   /** [address or offset, length, ...]; lengths sum to data.byteLength. */
   readonly runs: BigUint64Array

@@ -17,7 +17,7 @@ export interface SnapshotWriter {
   /** A free buffer for one data block with room for `maxRuns` runs before the data; waits while all are in use. */
   acquire(maxRuns: number): Promise<BlockBuffer>
   /** Sends a filled data block; `bytes` of it are used. Resolves when it has been queued, not when written. */
-  submitData(block: BlockBuffer, header: {target: 'memory' | 'object'; id: number; runs: BigUint64Array}, bytes: number): Promise<void>
+  submitData(block: BlockBuffer, header: {target: 'memory' | 'carried' | 'object'; id: number; runs: BigUint64Array}, bytes: number): Promise<void>
   /** Gives an unused buffer back. */
   release(block: BlockBuffer): void
   /** Last frame and index written, sink finished: everything is durable or handed over. */
