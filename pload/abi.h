@@ -44,7 +44,7 @@ enum pload_op {
 	PLOAD_OP_STORE32 = 2, /* *(uint32_t *)args[0] = args[1] */
 	PLOAD_OP_STORE64 = 3, /* *(uint64_t *)args[0] = args[1] */
 	PLOAD_OP_COPY = 4,    /* memcpy(args[0], args[1], args[2]) */
-	PLOAD_OP_EXIT_IF = 5, /* reserved */
+	PLOAD_OP_LOAD32 = 6,  /* result = *(int32_t *)(args[0] + args[1]): a descriptor that pipe2 or socketpair stored */
 };
 
 /* How an argument is to be read (one nibble an argument in `kinds`, the lowest nibble for args[0]). */

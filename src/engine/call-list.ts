@@ -7,9 +7,10 @@ export const LOADER_ABI_VERSION = 1
 const MAGIC = 0x54534c50
 const HEADER_BYTES = 32
 const CALL_BYTES = 80
-const OP = {syscall: 0, clone: 1, store32: 2, store64: 3, copy: 4} as const
+const OP = {syscall: 0, clone: 1, store32: 2, store64: 3, copy: 4, load32: 6} as const
 const EXPECT = {ok: 0, exact: 1, any: 2} as const
 export const UNEXPECTED = 4095
+const O_CLOEXEC = 0o2000000
 const CLONE_ARGS_BYTES = 88 // CLONE_ARGS_SIZE_VER2
 
 /** The result of an earlier call of the same process. */
@@ -90,6 +91,21 @@ export class CallList {
     return this
   }
 
+  /**
+   * A call that fills an int[2] with descriptors (pipe2, socketpair), each moved to its fixed number. The two are read
+   * back from the list's own memory into slots by PLOAD_OP_LOAD32.
+   */
+  pair(number: number, before: readonly Argument[], after: readonly Argument[], fds: readonly [number, number], slots: Slots, purpose: string): this {
+    const pair = {bytes: Buffer.alloc(8)}
+    this.calls.push({op: 'syscall', number, args: [...before, pair, ...after], purpose})
+    for (const [i, fd] of fds.entries()) {
+      const slot = slots.take()
+      this.calls.push({op: 'load32', number: 0, args: [pair, BigInt(4 * i)], into: slot})
+      this.call(SYS.dup3, [slot, fd, O_CLOEXEC]).call(SYS.close, [slot])
+    }
+    return this
+  }
+
   get children(): CallList[] {
     return this.calls.flatMap((call) => call.child ?? [])
   }
@@ -100,18 +116,16 @@ export class CallList {
 
   /** Bytes that the encoded list takes, its children's lists not included. */
   get byteLength(): number {
-    let size = HEADER_BYTES + this.calls.length * CALL_BYTES
-    for (const call of this.calls) for (const arg of call.args) if (isBytes(arg)) size = align(size) + bytesLength(arg)
-    return align(size)
+    return this.layBytes().size
   }
 
   /** The list as bytes for `address`; `places` tells where each clone's list and stack lie, in order of the clones. */
   encode(address: bigint, slotsAddress: bigint, places: readonly ChildPlace[] = []): Buffer {
-    const out = Buffer.alloc(this.byteLength)
+    const {size, offsets} = this.layBytes()
+    const out = Buffer.alloc(size)
     out.writeUInt32LE(MAGIC, 0)
     out.writeUInt32LE(this.calls.length, 4)
     out.writeBigUInt64LE(slotsAddress, 16)
-    let data = HEADER_BYTES + this.calls.length * CALL_BYTES
     let child = 0
     this.calls.forEach((call, index) => {
       const at = HEADER_BYTES + index * CALL_BYTES
@@ -124,12 +138,11 @@ export class CallList {
       call.args.forEach((arg, i) => {
         let value: bigint
         if (isBytes(arg)) {
-          data = align(data)
+          const data = offsets.get(arg)!
           if (call.clone) writeCloneArgs(arg.bytes as Buffer, call.clone, address + BigInt(data), places[child]!)
           writeBytes(out, arg, data, address)
           value = BigInt(data)
           kinds |= 1 << (4 * i)
-          data += bytesLength(arg)
         } else if (isSlot(arg)) {
           value = BigInt(arg.slot)
           kinds |= 2 << (4 * i)
@@ -143,23 +156,33 @@ export class CallList {
     return out
   }
 
+  /** The arguments of call number `index` as values, for a list that lies at `address` and uses no slots. */
+  resolve(index: number, address: bigint): bigint[] {
+    const {offsets} = this.layBytes()
+    return this.calls[index]!.args.map((arg) => {
+      if (isSlot(arg)) throw new Error(`${this.describe(index)} uses a slot outside the loader`)
+      return isBytes(arg) ? address + BigInt(offsets.get(arg)!) : BigInt(arg)
+    })
+  }
+
   /** What the loader wrote back: how far it came, and every result. `memory` is the list as read from the process. */
   decode(memory: Buffer): {done: number; errno: number; results: bigint[]} {
     const results = this.calls.map((_, index) => memory.readBigInt64LE(HEADER_BYTES + index * CALL_BYTES + 72))
     return {done: memory.readUInt32LE(8), errno: memory.readInt32LE(12), results}
   }
 
-  /** Offset in the encoded list of the bytes that call number `index` points at with argument `argument`. */
-  bytesOffset(index: number, argument: number): number {
-    let data = HEADER_BYTES + this.calls.length * CALL_BYTES
-    for (const [c, call] of this.calls.entries())
-      for (const [a, arg] of call.args.entries()) {
-        if (!isBytes(arg)) continue
-        data = align(data)
-        if (c === index && a === argument) return data
-        data += bytesLength(arg)
+  /** Where the bytes lie behind the calls; bytes that several calls name lie there once. */
+  private layBytes(): {size: number; offsets: Map<Bytes, number>} {
+    const offsets = new Map<Bytes, number>()
+    let size = HEADER_BYTES + this.calls.length * CALL_BYTES
+    for (const {args} of this.calls)
+      for (const arg of args) {
+        if (!isBytes(arg) || offsets.has(arg)) continue
+        size = align(size)
+        offsets.set(arg, size)
+        size += bytesLength(arg)
       }
-    throw new Error(`call ${index} of list ${this.name} has no bytes at argument ${argument}`)
+    return {size: align(size), offsets}
   }
 
   /** One line a call, in strace's style, children indented. */
@@ -168,6 +191,10 @@ export class CallList {
     for (const call of this.calls) {
       const args = call.args.map((arg) => (isBytes(arg) ? arg.bytes : isSlot(arg) ? `$${arg.slot}` : BigInt(arg)))
       const into = call.into ? `$${call.into.slot} = ` : ''
+      if (call.op !== 'syscall' && call.op !== 'clone') {
+        lines.push(`${indent}${into}${call.op}(${args.map((arg) => (arg instanceof Uint8Array ? 'result' : arg)).join(', ')})`)
+        continue
+      }
       const note = call.purpose ? `  /* ${call.purpose} */` : ''
       lines.push(`${indent}${into}${formatCall(call.number, args)}${note}`)
       if (call.child) lines.push(...call.child.format(`${indent}  `))

@@ -30,6 +30,11 @@ export class MappedFiles {
     return this.known.get(key)
   }
 
+  /** The file of that identity, if it was found before. */
+  opened({device, inode}: FileIdentity): MappedFile | undefined {
+    return [...this.known.values()].find((file) => file?.identity.inode === inode && file.identity.device === device)
+  }
+
   close(): void {
     for (const file of this.known.values()) if (file) closeSync(file.fd)
     this.known.clear()

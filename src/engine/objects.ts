@@ -69,3 +69,8 @@ export function fileIdentity(link: string, stat: StatLike): FileIdentity {
     modified: stat.mtimeNs,
   }
 }
+
+/** One key for an inode, however it was found: "device inode", the device as maps shows it. */
+export function objectKey(stat: {dev: bigint; ino: bigint}): string {
+  return `${stat.dev} ${stat.ino}`
+}

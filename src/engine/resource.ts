@@ -25,6 +25,7 @@ export interface Rehearsal {
   readonly native: Native
   readonly obstacles: Obstacle[]
   readonly warnings: string[]
+  readonly files: MappedFiles
   readonly mapped: 'auto' | 'carry' | 'reference'
 }
 
@@ -37,7 +38,8 @@ export interface Capture extends Rehearsal {
   readonly objects: ObjectTable
   readonly rehearsed: ProcessView
   readonly sleeps: Sleeps
-  readonly files: MappedFiles
+  /** Record ids of the open files, by descriptor. */
+  readonly fileIds: Map<number, number>
   emit(record: AnyRecord): void
 }
 

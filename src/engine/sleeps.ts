@@ -19,7 +19,8 @@ export class Sleeps {
   private readonly pid: number
   private readonly seen = new Map<number, Seen>()
   private readonly clockOffsets = new Map<number, bigint>()
-  private stoppedAt = 0n
+  /** CLOCK_MONOTONIC in ns when the threads had stopped. */
+  stoppedAtNs = 0n
 
   /** Looks at the sleeping threads of a running process. */
   constructor(native: Native, pid: number, tids: readonly number[]) {
@@ -31,7 +32,7 @@ export class Sleeps {
 
   /** To be called when the threads have stopped: the moment to which time is counted. */
   stopped(): void {
-    this.stoppedAt = this.native.clocks().monotonic
+    this.stoppedAtNs = this.native.clocks().monotonic
   }
 
   /** Nanoseconds that the thread had slept when it was stopped; 0 when that is not known, so that no sleep ends early. */
@@ -40,7 +41,7 @@ export class Sleeps {
     if (!before) return 0n
     const offset = this.clockOffsets.get(before.cpu)
     if (offset === undefined || this.switches(tid) - before.switches > 1) return 0n
-    const slept = this.stoppedAt - (before.lastRan + offset)
+    const slept = this.stoppedAtNs - (before.lastRan + offset)
     return slept > 0n ? slept : 0n
   }
 

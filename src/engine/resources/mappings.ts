@@ -4,18 +4,17 @@
  */
 import {accessSync, constants} from 'node:fs'
 import {dirname} from 'node:path'
-import {CLONE, F, MADV, MAP, MFD, O, PROT} from '../../kernel/constants.js'
+import {MADV, MAP, MFD, O, PROT} from '../../kernel/constants.js'
 import {type SmapsVma, vmFlagTable} from '../../kernel/proc.js'
 import {SYS} from '../../kernel/syscalls.js'
 import type {MappingRecord, ObjectRecord} from '../../snapshot/records.js'
 import {cString} from '../call-list.js'
-import {fileIdentity} from '../objects.js'
+import {fileIdentity, objectKey} from '../objects.js'
 import type {ProcessPlan} from '../plan.js'
 import type {Capture, Rehearsal, Resource} from '../resource.js'
 
 const CARRY_UP_TO = 16n << 20n
 const MLOCK_ONFAULT = 1
-const AT_FDCWD = -100
 const special = new Map([
   ['[vdso]', 'vdso'],
   ['[vvar]', 'vvar'],
@@ -26,7 +25,7 @@ const special = new Map([
 export const mappingsResource: Resource = {name: 'mappings', rehearse, capture, restore}
 
 function rehearse(r: Rehearsal): void {
-  for (const vma of r.view.smaps) {
+  for (const vma of 'rehearsed' in r ? currentMappings(r as Capture) : r.view.smaps) {
     const at = `mapping ${vma.start.toString(16)}-${vma.end.toString(16)}`
     for (const flag of vma.vmFlags) {
       const known = vmFlagTable[flag]
@@ -102,7 +101,7 @@ function isCarried(c: Capture, vma: SmapsVma, sizeBytes: bigint): boolean {
 
 /** Shared memory without a name, or a file that has none any more. */
 function objectOf(c: Capture, vma: SmapsVma, isSharedAnonymous: boolean): number {
-  const key = `${vma.dev} ${vma.inode}`
+  const key = objectKey({dev: parseDevice(vma.dev), ino: vma.inode})
   const isMemfd = vma.path.startsWith('/memfd:')
   const type: ObjectRecord['type'] = isSharedAnonymous ? 'shared-anonymous' : isMemfd ? 'memfd' : 'deleted-file'
   const file = isSharedAnonymous ? undefined : c.files.find(vma)
@@ -128,6 +127,12 @@ function objectOf(c: Capture, vma: SmapsVma, isSharedAnonymous: boolean): number
     c.emit,
   )
   return made.record.id
+}
+
+/** "fe:00" of maps as dev_t. */
+function parseDevice(text: string): bigint {
+  const [major = 0n, minor = 0n] = text.split(':').map((part) => BigInt(`0x${part}`))
+  return ((major & 0xfffn) << 8n) | (minor & 0xffn) | ((minor & ~0xffn) << 12n)
 }
 
 // ---- restore
@@ -172,7 +177,7 @@ function isWritable(folder: string): boolean {
 }
 
 function mapAnonymous(plan: ProcessPlan, m: MappingRecord): void {
-  plan.lists.memory.call(SYS.mmap, [m.start, m.end - m.start, firstProtection(plan, m), MAP.PRIVATE | MAP.ANONYMOUS | mapFlags(m), -1, 0], {
+  plan.lists.memory.call(SYS.mmap, [m.start, m.end - m.start, firstProtection(m), MAP.PRIVATE | MAP.ANONYMOUS | mapFlags(m), -1, 0], {
     expect: m.start,
     purpose: `map ${m.name || 'anonymous memory'}`,
   })
@@ -186,7 +191,7 @@ function mapFile(plan: ProcessPlan, m: MappingRecord): void {
     return
   }
   const fd = plan.openShared(plan.lists.memory, m.identity!.path, m.shared && m.writableFile ? O.RDWR : O.RDONLY)
-  plan.lists.memory.call(SYS.mmap, [m.start, m.end - m.start, firstProtection(plan, m), (m.shared ? MAP.SHARED : MAP.PRIVATE) | mapFlags(m), fd, m.offset], {
+  plan.lists.memory.call(SYS.mmap, [m.start, m.end - m.start, firstProtection(m), (m.shared ? MAP.SHARED : MAP.PRIVATE) | mapFlags(m), fd, m.offset], {
     expect: m.start,
     purpose: `map ${m.name}`,
   })
@@ -194,20 +199,16 @@ function mapFile(plan: ProcessPlan, m: MappingRecord): void {
 
 function mapObject(plan: ProcessPlan, m: MappingRecord): void {
   const fd = plan.objectFds.get(m.object!)!
-  plan.lists.memory.call(SYS.mmap, [m.start, m.end - m.start, firstProtection(plan, m), (m.shared ? MAP.SHARED : MAP.PRIVATE) | mapFlags(m), fd, m.offset], {
+  plan.lists.memory.call(SYS.mmap, [m.start, m.end - m.start, firstProtection(m), (m.shared ? MAP.SHARED : MAP.PRIVATE) | mapFlags(m), fd, m.offset], {
     expect: m.start,
     purpose: `map ${m.name || 'shared memory'}`,
   })
 }
 
-/** Mappings that will be filled are writable for the while. */
-function firstProtection(plan: ProcessPlan, m: MappingRecord): number {
-  return finalProtection(m) | (isFilled(plan, m) ? PROT.READ | PROT.WRITE : 0)
-}
-
-/** Whether pages may be written into the mapping: private memory of any kind. */
-function isFilled(_plan: ProcessPlan, m: MappingRecord): boolean {
-  return !m.shared && (m.type === 'anonymous' || m.type === 'shared-object' || m.write)
+/** Private mappings that will be filled are writable for the while, so that pages go in by the fast way. */
+function firstProtection(m: MappingRecord): number {
+  const isFilled = !m.shared && (m.type === 'anonymous' || m.type === 'shared-object')
+  return finalProtection(m) | (isFilled ? PROT.READ | PROT.WRITE : 0)
 }
 
 function finalProtection(m: MappingRecord): number {
@@ -215,7 +216,7 @@ function finalProtection(m: MappingRecord): number {
 }
 
 function mapFlags(m: MappingRecord): number {
-  return MAP.FIXED_NOREPLACE | MAP.FIXED | (m.vmFlags.includes('nr') ? MAP.NORESERVE : 0) | (m.growsDown ? MAP.GROWSDOWN : 0)
+  return MAP.FIXED_NOREPLACE | (m.vmFlags.includes('nr') ? MAP.NORESERVE : 0) | (m.growsDown ? MAP.GROWSDOWN : 0)
 }
 
 const adviceByFlag: Record<string, number> = {
@@ -234,7 +235,7 @@ function protect(plan: ProcessPlan, m: MappingRecord): void {
   const list = plan.lists.protect
   const length = m.end - m.start
   if (!['anonymous', 'file', 'shared-object'].includes(m.type)) return
-  const now = plan.fileState(m) === 'absent' ? PROT.READ | PROT.WRITE : firstProtection(plan, m)
+  const now = plan.fileState(m) === 'absent' ? PROT.READ | PROT.WRITE : firstProtection(m)
   for (const flag of m.vmFlags) if (flag in adviceByFlag) plan.tolerate(list, SYS.madvise, [m.start, length, adviceByFlag[flag]!], `advise ${flag} on ${m.start.toString(16)}`)
   for (const [start, end] of m.guards ?? []) list.call(SYS.madvise, [start, end - start, MADV.GUARD_INSTALL], {purpose: 'install guard pages'})
   if (m.protectionKey) list.call(SYS.pkey_mprotect, [m.start, length, finalProtection(m), m.protectionKey], {purpose: 'set protection and key'})
@@ -243,5 +244,3 @@ function protect(plan: ProcessPlan, m: MappingRecord): void {
   if (lock !== undefined) plan.tolerate(list, SYS.mlock2, [m.start, length, lock], `lock ${m.start.toString(16)} into memory`)
   if (m.vmFlags.includes('sl')) plan.lists.seal.call(SYS.mseal, [m.start, length, 0], {purpose: `seal ${m.start.toString(16)}`})
 }
-
-void [AT_FDCWD, CLONE, F]

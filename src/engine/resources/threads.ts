@@ -153,7 +153,7 @@ function restoreThread(plan: ProcessPlan, list: CallList, thread: ThreadRecord):
     list.call(SYS.rt_tgsigqueueinfo, [plan.insidePid(thread.pid), plan.insideTid(thread.tid), infoSignal(info), {bytes: info}], {purpose: 'queue a pending signal'})
   list.call(SYS.set_tid_address, [thread.tidAddress])
   restoreCredentials(plan, list, thread)
-  if (thread.parentDeathSignal) list.call(SYS.prctl, [PR.SET_PDEATHSIG, thread.parentDeathSignal])
+  list.call(SYS.prctl, [PR.SET_PDEATHSIG, thread.parentDeathSignal])
   if (thread.rseq) list.call(SYS.rseq, [thread.rseq.address, thread.rseq.size, 0, thread.rseq.signature], {purpose: 'register rseq'})
 }
 
