@@ -77,8 +77,13 @@ struct pload_init {
 	uint32_t reserved;
 };
 
-_Static_assert(sizeof(struct pload_note) == 16, "pload_note");
-_Static_assert(sizeof(struct pload_list) == 32, "pload_list");
-_Static_assert(sizeof(struct pload_call) == 80, "pload_call");
+#ifdef __cplusplus
+#define PLOAD_ASSERT static_assert
+#else
+#define PLOAD_ASSERT _Static_assert
+#endif
+PLOAD_ASSERT(sizeof(struct pload_note) == 16, "pload_note");
+PLOAD_ASSERT(sizeof(struct pload_list) == 32, "pload_list");
+PLOAD_ASSERT(sizeof(struct pload_call) == 80, "pload_call");
 
 #endif

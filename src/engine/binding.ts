@@ -94,10 +94,9 @@ export interface Native {
    */
   writePagesIfDifferent(o: {pid: number; runs: BigUint64Array; buffer: Uint8Array; offset: number}): Promise<number>
   /**
-   * Ranges of [start, end) whose pages have all of `mask`'s categories (inverted: none of `inverted`'s): [start, end, categories, ...].
-   * PAGEMAP_SCAN (6.7); else /proc/PID/pagemap entries turned into the same categories. `method` says which.
-   * Categories (linux/fs.h): 2 WRITTEN, 4 FILE, 8 PRESENT, 16 SWAPPED, 32 PFNZERO, 64 HUGE, 128 SOFT_DIRTY, 256 GUARD.
-   * Ranges with any of `anyOf` are returned.
+   * Ranges of [start, end) whose pages have any of the categories `anyOf`: [start, end, categories, ...]. By PAGEMAP_SCAN
+   * (6.7); else /proc/PID/pagemap entries turned into the same categories; `method` says which it was.
+   * Categories (linux/fs.h): 4 FILE, 8 PRESENT, 16 SWAPPED, 32 PFNZERO, 256 GUARD.
    */
   scanPages(o: {pid: number; start: bigint; end: bigint; anyOf: number; method?: 'auto' | 'scan' | 'pagemap'}): {ranges: BigUint64Array; method: 'scan' | 'pagemap'}
 
@@ -112,22 +111,14 @@ export interface Native {
   /** kcmp(2): 0 equal, 1 less, 2 greater, 3 different. type: 0 FILE 1 VM 2 FILES 3 FS 4 SIGHAND 5 IO 6 SYSVSEM. */
   kcmp(o: {pid1: number; pid2: number; type: number; id1?: number; id2?: number}): number
   closeFd(o: {fd: number}): void
-  dupFd(o: {fd: number}): number // F_DUPFD_CLOEXEC
-  /** Receives without removing: MSG_PEEK; undefined when nothing is queued at `offset` bytes (SO_PEEK_OFF). */
+  /** What waits in a socket, message by message, none taken out (MSG_PEEK, SO_PEEK_OFF). A stream gives one message. */
   peekSocket(o: {fd: number; maxBytes: number}): Buffer[]
-  /** Bytes inside a pipe, without taking them out (tee(2) into a pipe of ours). `fd` is a read end, or any end reopened through /proc/self/fd. */
-  peekPipe(o: {fd: number}): Buffer
-  sendFds(o: {socket: number; fds: readonly number[]; data?: Uint8Array}): void // SCM_RIGHTS
-  receiveFds(o: {socket: number; maxFds: number}): {fds: number[]; data: Buffer}
-  openPty(): {master: number; slave: number; path: string}
-  /** tcgetattr as raw struct termios of the kernel, window size, foreground group and session. */
-  terminalState(o: {fd: number}): {termios: Buffer; rows: number; columns: number; foreground: number; session: number}
   setForeground(o: {fd: number; pgid: number}): void // TIOCSPGRP with SIGTTOU blocked
 
   /**
-   * Starts the loader program: clone3(CLONE_VFORK | CLONE_VM, `setTid` innermost first), close_range of all but 0, 1, 2 and
-   * `keepFds`, signal actions and mask to default, PR_SET_PDEATHSIG SIGKILL, then execveat of `loaderFd`. `unshare` holds CLONE_NEW* flags.
-   * With CLONE_NEWUSER, uid and gid are mapped to themselves by the parent before exec.
+   * Starts the loader program: clone3(CLONE_VFORK | CLONE_VM, `setTid` innermost first), all descriptors but 0, 1, 2
+   * closed, signal actions and mask to default, PR_SET_PDEATHSIG SIGKILL, then execveat of `loaderFd`. `unshare` holds
+   * CLONE_NEW* flags; with CLONE_NEWUSER, uid and gid are mapped to themselves.
    * `stdio`: fds to become 0, 1, 2 (-1: leave closed). Returns when exec has succeeded; throws with the child's errno and the failing syscall.
    */
   spawnLoader(o: {
@@ -140,7 +131,6 @@ export interface Native {
   /** Waits for the end of a child on a thread of its own. */
   waitExit(o: {pid: number}): Promise<{status?: number; signal?: number}>
   kill(o: {pid: number; signal: number}): void
-  setSubreaper(o: {on: boolean}): void
   /** CLOCK_MONOTONIC, CLOCK_BOOTTIME and CLOCK_REALTIME in nanoseconds, read together. */
   clocks(): {monotonic: bigint; boottime: bigint; realtime: bigint}
   /** XCR0, XSAVE area size and component layout [offset, size] by bit (CPUID leaf 13). */

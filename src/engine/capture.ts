@@ -58,10 +58,14 @@ export class ProcessCapture {
     this.files = new MappedFiles(options.pid)
   }
 
+  /** Refuses what is no target at all. */
+  check(): void {
+    this.checkTarget()
+  }
+
   /** Looks at the running target and refuses what cannot be captured, all of it at once. */
   rehearse(): void {
     const {pid, mapped} = this.options
-    this.checkTarget()
     const view = new ProcessView(pid)
     const rehearsal: Rehearsal = {pid, view, native: this.native, obstacles: [], warnings: this.warnings, mapped, files: this.files}
     for (const resource of resources) resource.rehearse?.(rehearsal)

@@ -162,10 +162,6 @@ export class ProcessPlan {
     return this.model.descriptors.find((d) => d.file === file)!.fd
   }
 
-  outside(): number {
-    throw new Error('outside descriptors are attached by attachOutside')
-  }
-
   /** 0, 1 and 2 lead to thaw's own; others go where --fd says. Every one without a place is listed. */
   attachOutside(list: CallList): void {
     const missing: string[] = []

@@ -20,7 +20,7 @@ const fd = z.number().int().min(0).max(1 << 30)
 const id = z.number().int().min(0).max(0xffff_ffff)
 const text = z.string().max(65_536)
 const path = z.string().max(4096 * 2)
-const bytes = (most: number) => z.instanceof(Uint8Array).refine((b) => b.byteLength <= most, `more than ${most} bytes`)
+const bytes = (most: number) => z.custom<Uint8Array>((b) => b instanceof Uint8Array && b.byteLength <= most, `not at most ${most} bytes`)
 const bits = z.array(z.number().int().min(0).max(8191)).max(8192)
 
 /** What is known of a file on disk, to find it again and to tell whether it is the same. */

@@ -22,6 +22,7 @@ const CPU_MASK_BYTES = 1024
 const SCHED_ATTR_BYTES = 56
 const SIGSET_BYTES = 8
 const SCHED_DEADLINE = 6
+const SS_DISABLE = 2
 const RSEQ_CS_OFFSET = 8n
 const IOPRIO_WHO_PROCESS = 1
 /** A thread of a process as pthread_create makes it; TLS comes with the registers. */
@@ -65,7 +66,7 @@ function captureThread(c: Capture, thread: StoppedThread): () => void {
       xsave,
       sigmask,
       pending,
-      altstack: {sp: altstack.bytes.readBigUInt64LE(0), flags: BigInt(altstack.bytes.readUInt32LE(8)), size: altstack.bytes.readBigUInt64LE(16)},
+      altstack: {sp: altstack.bytes.readBigUInt64LE(0), flags: altstack.bytes.readUInt32LE(8), size: altstack.bytes.readBigUInt64LE(16)},
       rseq: rseq.address === 0n ? null : {address: rseq.address, size: rseq.size, signature: rseq.signature, criticalSection: criticalSection(c, rseq.address)},
       tidAddress: tidAddress.bytes.readBigUInt64LE(0),
       parentDeathSignal: deathSignal.bytes.readInt32LE(0),
@@ -147,7 +148,7 @@ function restoreThread(plan: ProcessPlan, list: CallList, thread: ThreadRecord):
   list.call(SYS.prctl, [PR.SET_NAME, {bytes: Buffer.concat([Buffer.from(thread.name), Buffer.of(0)])}])
   list.call(SYS.prctl, [PR.SET_TIMERSLACK, thread.timerSlack])
   restoreScheduling(plan, list, thread)
-  if (thread.altstack.size > 0n || thread.altstack.flags !== 2n) restoreAltstack(list, thread)
+  if (thread.altstack.size > 0n || thread.altstack.flags !== SS_DISABLE) restoreAltstack(list, thread)
   if (thread.robustList.head !== 0n) list.call(SYS.set_robust_list, [thread.robustList.head, thread.robustList.length])
   for (const info of thread.pending)
     list.call(SYS.rt_tgsigqueueinfo, [plan.insidePid(thread.pid), plan.insideTid(thread.tid), infoSignal(info), {bytes: info}], {purpose: 'queue a pending signal'})
@@ -161,7 +162,7 @@ function restoreThread(plan: ProcessPlan, list: CallList, thread: ThreadRecord):
 function restoreAltstack(list: CallList, thread: ThreadRecord): void {
   const stack = Buffer.alloc(24)
   stack.writeBigUInt64LE(thread.altstack.sp, 0)
-  stack.writeUInt32LE(Number(thread.altstack.flags) & ~1, 8)
+  stack.writeUInt32LE((thread.altstack.flags & ~1) >>> 0, 8)
   stack.writeBigUInt64LE(thread.altstack.size, 16)
   list.call(SYS.sigaltstack, [{bytes: stack}, 0], {purpose: 'set the alternate signal stack'})
 }

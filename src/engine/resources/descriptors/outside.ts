@@ -18,7 +18,7 @@ export const terminal: DescriptorKind = {
   restores: ['terminal'],
   matches: isTerminal,
   capture: (open) => ({type: 'terminal', identity: fileIdentity(open.link, open.stat), description: `the terminal ${open.link}`}),
-  restore: (file, plan, list) => plan.outside(file, list),
+  restore: attachedLater,
 }
 
 export const outside: DescriptorKind = {
@@ -26,5 +26,10 @@ export const outside: DescriptorKind = {
   restores: ['outside'],
   matches: (open) => isPipe(open) || (isSocket(open) && open.fd <= 2),
   capture: (open) => ({type: 'outside', description: isPipe(open) ? `a pipe (${open.link}) whose other end another process holds` : `a socket (${open.link})`}),
-  restore: (file, plan, list) => plan.outside(file, list),
+  restore: attachedLater,
+}
+
+/** The plan attaches these when all else is in place (ProcessPlan.attachOutside): each number of theirs on its own. */
+function attachedLater(): never {
+  throw new Error('a descriptor that leads outside is attached by the plan')
 }
