@@ -13,7 +13,7 @@ import type {CapturedObject} from './objects.js'
 
 const PAGE = {FILE: 4, PRESENT: 8, SWAPPED: 16, PFNZERO: 32, GUARD: 256} as const
 const PAGE_BYTES = 4096n
-const USER_END = 1n << 47n
+const USER_END = (1n << 47n) - 4096n
 const BLOCKS_IN_FLIGHT = 3
 const MAX_RUNS = 256
 

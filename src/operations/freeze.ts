@@ -34,7 +34,7 @@ export async function freeze(options: FreezeOptions): Promise<FreezeResult> {
       }
     } catch (error) {
       capture.release()
-      await writer.abort(toError(error))
+      await writer.abort(toError(error)).catch(() => {}) // the first error is the one to tell
       throw error
     }
   } finally {

@@ -26,7 +26,7 @@ export async function inspect(options: InspectOptions): Promise<Inspection> {
       bytes: reader.bytesRead,
     }
   } catch (error) {
-    await reader.abort(toError(error))
+    await reader.abort(toError(error)).catch(() => {}) // the first error is the one to tell
     throw error
   }
 }

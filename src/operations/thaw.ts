@@ -35,7 +35,7 @@ export async function thaw(options: ThawOptions): Promise<Thawed> {
     return {pid, identity: process.identity, engineMs, warnings, ...supervision(pid, waitPid)}
   } catch (error) {
     restore?.destroy()
-    await reader.abort(toError(error))
+    await reader.abort(toError(error)).catch(() => {}) // the first error is the one to tell
     throw error
   }
 }

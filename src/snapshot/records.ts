@@ -123,8 +123,8 @@ export const schemas = {
   mapping: z.object({
     kind: z.literal('mapping'),
     pid,
-    start: address,
-    end: address,
+    start: u64, // [vsyscall] lies above user space; validate.ts limits the others
+    end: u64,
     read: z.boolean(),
     write: z.boolean(),
     exec: z.boolean(),

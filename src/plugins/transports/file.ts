@@ -3,7 +3,6 @@
  * synced. Without option `force` an existing file is never replaced.
  */
 import {randomBytes} from 'node:crypto'
-import {createReadStream} from 'node:fs'
 import {link, open, rename, stat, unlink, type FileHandle} from 'node:fs/promises'
 import {basename, dirname, join} from 'node:path'
 import {type Sink, type Source, StageError, type StageContext, type Transport} from '../api.js'
@@ -97,7 +96,7 @@ async function openSource(path: string): Promise<Source> {
     await handle.close()
     throw new StageError('PM_TRANSPORT', `cannot read the snapshot ${path}: it is a directory`, {hint: 'name a file'})
   }
-  const readable = createReadStream('', {fd: handle.fd, highWaterMark: CHUNK_BYTES, autoClose: false})
+  const readable = handle.createReadStream({highWaterMark: CHUNK_BYTES, autoClose: false})
   const close = async () => {
     readable.destroy()
     await handle.close()
