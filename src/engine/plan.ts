@@ -12,6 +12,7 @@ import {type Argument, CallList, Slots, cString} from './call-list.js'
 import type {ProcessModel} from './model.js'
 
 const AT_FDCWD = -100
+const GAP_FDS = 8 // stay free, so that a new descriptor is never born with the number that it is to be moved to
 const SETTABLE = O.APPEND | O.NONBLOCK | O.NOATIME | O.DIRECT | O.ASYNC
 const NANOSECONDS = 1_000_000_000n
 const CLOCK_REALTIME = 0
@@ -77,7 +78,7 @@ export class ProcessPlan {
     this.cpus = options.cpus
     this.keepsIds = options.keepsIds
     this.warn = options.warn
-    this.nextFd = Math.max(16, ...model.descriptors.map(({fd}) => fd + 1))
+    this.nextFd = this.highFds.first + GAP_FDS
     this.prepareFiles()
   }
 
@@ -244,8 +245,8 @@ export class ProcessPlan {
   }
 
   /** Above every descriptor that the restored process has: closed at the end by one close_range. */
-  get highFds(): {first: number; last: number} {
-    return {first: Math.max(16, ...this.model.descriptors.map(({fd}) => fd + 1)), last: this.nextFd}
+  get highFds(): {first: number} {
+    return {first: Math.max(16, ...this.model.descriptors.map(({fd}) => fd + 1))}
   }
 
   get openFilesNeeded(): bigint {

@@ -10,6 +10,7 @@ import {isNativeError, type Native, type Stop} from './binding.js'
 
 const EVENT_STOP = 128
 const POLL_MS = 50
+const END_TIMEOUT_MS = 2000
 
 export interface StoppedThread {
   readonly tid: number
@@ -54,7 +55,10 @@ export class Target {
   /** Lets every thread go on. With `signal`, the process is sent it first, so that it takes effect before any instruction. */
   release(signal?: number): void {
     if (signal && this.attached.size > 0) this.ignoringEnd(() => this.native.kill({pid: this.pid, signal}))
-    for (const tid of this.attached) this.detach(tid)
+    for (const tid of this.attached) {
+      if (signal === SIG.SIGKILL) this.awaitEnd(tid)
+      else this.detach(tid)
+    }
     this.attached.clear()
   }
 
@@ -137,6 +141,11 @@ export class Target {
     // before the handler's first instruction.
     this.native.resume({tid, how: 'cont', signal: stop.kind === 'signal' ? stop.signal : 0})
     return false
+  }
+
+  /** A killed thread is really gone when its tracer has been told. */
+  private awaitEnd(tid: number): void {
+    this.ignoringEnd(() => void this.native.waitStop({tid, timeoutMs: END_TIMEOUT_MS}))
   }
 
   private detach(tid: number): void {
