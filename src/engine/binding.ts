@@ -98,7 +98,10 @@ export interface Native {
    * (6.7); else /proc/PID/pagemap entries turned into the same categories; `method` says which it was.
    * Categories (linux/fs.h): 4 FILE, 8 PRESENT, 16 SWAPPED, 32 PFNZERO, 256 GUARD.
    */
-  scanPages(o: {pid: number; start: bigint; end: bigint; anyOf: number; method?: 'auto' | 'scan' | 'pagemap'}): {ranges: BigUint64Array; method: 'scan' | 'pagemap'}
+  scanPages(o: {pid: number; start: bigint; end: bigint; anyOf: number; method?: 'auto' | 'scan' | 'pagemap'}): {
+    ranges: BigUint64Array
+    method: 'scan' | 'pagemap'
+  }
 
   // ---- processes, descriptors, system calls of our own
   /**
@@ -121,13 +124,10 @@ export interface Native {
    * CLONE_NEW* flags; with CLONE_NEWUSER, uid and gid are mapped to themselves.
    * `stdio`: fds to become 0, 1, 2 (-1: leave closed). Returns when exec has succeeded; throws with the child's errno and the failing syscall.
    */
-  spawnLoader(o: {
-    loaderFd: number
-    setTid?: readonly number[]
-    unshare?: number
-    stdio: readonly [number, number, number]
-    newSession?: boolean
-  }): {pid: number; pidfd: number}
+  spawnLoader(o: {loaderFd: number; setTid?: readonly number[]; unshare?: number; stdio: readonly [number, number, number]; newSession?: boolean}): {
+    pid: number
+    pidfd: number
+  }
   /** Waits for the end of a child on a thread of its own. */
   waitExit(o: {pid: number}): Promise<{status?: number; signal?: number}>
   kill(o: {pid: number; signal: number}): void

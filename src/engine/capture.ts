@@ -123,14 +123,24 @@ export class ProcessCapture {
   private checkTarget(): void {
     const {pid} = this.options
     const view = new ProcessView(pid)
-    if (readOptional(`/proc/${pid}/stat`) === undefined) throw new PmigrateError('PM_TARGET_NOT_FOUND', `cannot freeze process ${pid}: there is no such process`)
+    if (readOptional(`/proc/${pid}/stat`) === undefined)
+      throw new PmigrateError('PM_TARGET_NOT_FOUND', `cannot freeze process ${pid}: there is no such process`)
     if (pid === 1) throw new PmigrateError('PM_TARGET_KERNEL', 'cannot freeze process 1: it is the init process')
     if (view.stat.flags & KTHREAD_FLAG) throw new PmigrateError('PM_TARGET_KERNEL', `cannot freeze process ${pid}: it is the kernel thread ${view.stat.comm}`)
-    if (view.status.tgid !== pid) throw new PmigrateError('PM_TARGET_NOT_FOUND', `cannot freeze ${pid}: it is a thread of process ${view.status.tgid}`, {hint: `freeze ${view.status.tgid} instead`})
-    if (view.stat.state === 'Z' || view.stat.state === 'X') throw new PmigrateError('PM_TARGET_ZOMBIE', `cannot freeze process ${pid} (${view.stat.comm}): it has ended and waits to be reaped by ${view.stat.ppid}`)
+    if (view.status.tgid !== pid)
+      throw new PmigrateError('PM_TARGET_NOT_FOUND', `cannot freeze ${pid}: it is a thread of process ${view.status.tgid}`, {
+        hint: `freeze ${view.status.tgid} instead`,
+      })
+    if (view.stat.state === 'Z' || view.stat.state === 'X')
+      throw new PmigrateError('PM_TARGET_ZOMBIE', `cannot freeze process ${pid} (${view.stat.comm}): it has ended and waits to be reaped by ${view.stat.ppid}`)
     if (isOwnAncestor(pid)) throw new PmigrateError('PM_TARGET_SELF', `cannot freeze process ${pid} (${view.stat.comm}): pmigrate itself runs under it`)
     const tracer = view.status.tracerPid
-    if (tracer !== 0) throw new PmigrateError('PM_TARGET_TRACED', `cannot freeze process ${pid}: it is traced by process ${tracer} (${readOptional(`/proc/${tracer}/comm`)?.trim() ?? 'unknown'})`, {hint: `detach process ${tracer} first`})
+    if (tracer !== 0)
+      throw new PmigrateError(
+        'PM_TARGET_TRACED',
+        `cannot freeze process ${pid}: it is traced by process ${tracer} (${readOptional(`/proc/${tracer}/comm`)?.trim() ?? 'unknown'})`,
+        {hint: `detach process ${tracer} first`},
+      )
   }
 
   private captureRecords(): AnyRecord[] {
@@ -142,9 +152,21 @@ export class ProcessCapture {
     const threads = [main, ...target.threads.filter((thread) => thread !== main)]
     const pidfd = this.native.pidfdOpen({pid})
     const capture: Capture = {
-      pid, view, mapped, threads, pidfd,
-      native: this.native, obstacles: [], warnings: this.warnings, files: this.files, remote: new RemoteBatch(), objects: new ObjectTable(),
-      rehearsed: this.rehearsal, sleeps: this.sleeps, fileIds: new Map(), emit: (record) => records.push(record),
+      pid,
+      view,
+      mapped,
+      threads,
+      pidfd,
+      native: this.native,
+      obstacles: [],
+      warnings: this.warnings,
+      files: this.files,
+      remote: new RemoteBatch(),
+      objects: new ObjectTable(),
+      rehearsed: this.rehearsal,
+      sleeps: this.sleeps,
+      fileIds: new Map(),
+      emit: (record) => records.push(record),
     }
     try {
       for (const resource of resources) resource.rehearse?.(capture)
@@ -230,9 +252,14 @@ function refuse(pid: number, {obstacles}: Rehearsal): void {
   if (obstacles.length === 0) return
   const [first, ...rest] = obstacles
   const hints = [...new Set(obstacles.flatMap(({hint}) => hint ?? []))]
-  if (rest.length === 0) throw new PmigrateError('PM_UNSUPPORTED_STATE', `cannot freeze process ${pid}: ${first!.what}`, hints.length > 0 ? {hint: hints.join('\n')} : {})
+  if (rest.length === 0)
+    throw new PmigrateError('PM_UNSUPPORTED_STATE', `cannot freeze process ${pid}: ${first!.what}`, hints.length > 0 ? {hint: hints.join('\n')} : {})
   const list = obstacles.map(({what}) => `  ${what}`).join('\n')
-  throw new PmigrateError('PM_UNSUPPORTED_STATE', `cannot freeze process ${pid}: ${obstacles.length} things stand in the way\n${list}`, hints.length > 0 ? {hint: hints.join('\n')} : {})
+  throw new PmigrateError(
+    'PM_UNSUPPORTED_STATE',
+    `cannot freeze process ${pid}: ${obstacles.length} things stand in the way\n${list}`,
+    hints.length > 0 ? {hint: hints.join('\n')} : {},
+  )
 }
 
 function readOptional(path: string): string | undefined {

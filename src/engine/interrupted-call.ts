@@ -42,9 +42,29 @@ const timeOuts: Record<number, TimeOut> = {
 
 /** Calls that give -EINTR after a stop though no signal came, and that may be made again (signal(7), "never restarted"). */
 const interruptedByStop: ReadonlySet<number> = new Set([
-  SYS.epoll_wait, SYS.epoll_pwait, SYS.epoll_pwait2, SYS.rt_sigtimedwait, SYS.semop, SYS.semtimedop, SYS.io_getevents,
-  SYS.io_pgetevents, SYS.read, SYS.readv, SYS.recvfrom, SYS.recvmsg, SYS.recvmmsg, SYS.write, SYS.writev, SYS.sendto, SYS.sendmsg,
-  SYS.sendmmsg, SYS.accept, SYS.accept4, SYS.msgrcv, SYS.msgsnd, SYS.futex,
+  SYS.epoll_wait,
+  SYS.epoll_pwait,
+  SYS.epoll_pwait2,
+  SYS.rt_sigtimedwait,
+  SYS.semop,
+  SYS.semtimedop,
+  SYS.io_getevents,
+  SYS.io_pgetevents,
+  SYS.read,
+  SYS.readv,
+  SYS.recvfrom,
+  SYS.recvmsg,
+  SYS.recvmmsg,
+  SYS.write,
+  SYS.writev,
+  SYS.sendto,
+  SYS.sendmsg,
+  SYS.sendmmsg,
+  SYS.accept,
+  SYS.accept4,
+  SYS.msgrcv,
+  SYS.msgsnd,
+  SYS.futex,
 ])
 
 /** How the thread's call was interrupted; null when it was in none. */

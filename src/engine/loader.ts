@@ -45,7 +45,8 @@ function readLoader(file: string): Omit<Loader, 'fd'> {
   const segment = elf?.programHeaders.find(({type}) => type === PT_LOAD)
   if (!note || !segment || note.description.length < 16) throw new PmigrateError('PM_LOADER', `${file} is not a loader of pmigrate`)
   const version = note.description.readUInt32LE(0)
-  if (version !== LOADER_ABI_VERSION) throw new PmigrateError('PM_LOADER', `the loader ${file} has ABI version ${version}, this pmigrate needs ${LOADER_ABI_VERSION}`)
+  if (version !== LOADER_ABI_VERSION)
+    throw new PmigrateError('PM_LOADER', `the loader ${file} has ABI version ${version}, this pmigrate needs ${LOADER_ABI_VERSION}`)
   const start = Number(segment.offset)
   return {
     code: image.subarray(start, start + Number(segment.fileSize)),

@@ -136,7 +136,7 @@ export async function sendCarried(writer: SnapshotWriter, files: MappedFiles, pi
 
 async function sendFileRange(writer: SnapshotWriter, pid: number, fd: number, mapping: MappingRecord, range: Range): Promise<number> {
   let total = 0
-  for (let at = range.start; at < range.end; ) {
+  for (let at = range.start; at < range.end;) {
     const block = await writer.acquire(1)
     const want = range.end - at < BigInt(block.capacity) ? Number(range.end - at) : block.capacity
     const target = Buffer.from(block.data.buffer, block.data.byteOffset + block.offset, want)
@@ -192,16 +192,16 @@ async function sendObjectByFd(native: Native, writer: SnapshotWriter, id: number
   const size = fstatSync(fd).size
   const seek = (offset: number, whence: number) => Number(native.systemCall({number: LSEEK, args: [fd, offset, whence]}))
   let total = 0
-  for (let at = 0; at < size; ) {
+  for (let at = 0; at < size;) {
     const data = seek(at, SEEK_DATA)
     if (data < 0) break
     const end = seek(data, SEEK_HOLE)
-    for (at = data; at < end; ) {
+    for (at = data; at < end;) {
       const block = await writer.acquire(1)
       const want = Math.min(block.capacity, end - at)
       const target = Buffer.from(block.data.buffer, block.data.byteOffset + block.offset, want)
       const {bytesRead} = await read(fd, target, 0, want, at)
-      if (bytesRead === 0) return writer.release(block), total
+      if (bytesRead === 0) return (writer.release(block), total)
       await writer.submitData(block, {target: 'object', id, runs: BigUint64Array.of(BigInt(at), BigInt(bytesRead))}, bytesRead)
       at += bytesRead
       total += bytesRead
@@ -210,10 +210,15 @@ async function sendObjectByFd(native: Native, writer: SnapshotWriter, id: number
   return total
 }
 
-async function sendObjectByMapping(native: Native, writer: SnapshotWriter, id: number, pieces: NonNullable<CapturedObject['source']['memory']>): Promise<number> {
+async function sendObjectByMapping(
+  native: Native,
+  writer: SnapshotWriter,
+  id: number,
+  pieces: NonNullable<CapturedObject['source']['memory']>,
+): Promise<number> {
   let total = 0
   for (const {pid, start, end, offset} of pieces)
-    for (const todo: Range[] = [{start, end}]; todo.length > 0; ) {
+    for (const todo: Range[] = [{start, end}]; todo.length > 0;) {
       const block = await writer.acquire(MAX_RUNS)
       const ranges = takeBlock(todo, block.capacity)
       const {runs, bytes} = await native.readPages({pid, ranges, buffer: block.data, offset: block.offset, skipZero: true})

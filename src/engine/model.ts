@@ -1,8 +1,19 @@
 /** A snapshot's records, sorted into what belongs together. */
 import {PmigrateError} from '../errors.js'
 import type {
-  AnyRecord, DescriptorRecord, FileRecord, HostRecord, LockRecord, MappingRecord, MmRecord, ObjectRecord, ProcessRecord, QueueRecord, SignalsRecord,
-  ThreadRecord, TimersRecord,
+  AnyRecord,
+  DescriptorRecord,
+  FileRecord,
+  HostRecord,
+  LockRecord,
+  MappingRecord,
+  MmRecord,
+  ObjectRecord,
+  ProcessRecord,
+  QueueRecord,
+  SignalsRecord,
+  ThreadRecord,
+  TimersRecord,
 } from '../snapshot/records.js'
 
 /** One process with everything that it has. */

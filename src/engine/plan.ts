@@ -175,7 +175,8 @@ export class ProcessPlan {
       }
     }
     this.redirectOthers(list)
-    if (missing.length > 0) throw new PmigrateError('PM_FD_OUTSIDE', `descriptors of process ${this.model.process.pid} lead outside the snapshot`, {hint: missing.join('\n')})
+    if (missing.length > 0)
+      throw new PmigrateError('PM_FD_OUTSIDE', `descriptors of process ${this.model.process.pid} lead outside the snapshot`, {hint: missing.join('\n')})
   }
 
   private outsideSource(list: CallList, fd: number, file: FileRecord, descriptors: readonly DescriptorRecord[]): number | undefined {
@@ -185,7 +186,9 @@ export class ProcessPlan {
     const sibling = descriptors.find((d) => d.fd <= 2)
     if (sibling) return this.stdio[sibling.fd]
     if (file.type === 'terminal') {
-      const same = this.model.files.find((other) => other.type === 'terminal' && other.description === file.description && this.model.descriptors.some((d) => d.file === other.id && d.fd <= 2))
+      const same = this.model.files.find(
+        (other) => other.type === 'terminal' && other.description === file.description && this.model.descriptors.some((d) => d.file === other.id && d.fd <= 2),
+      )
       if (same) return this.stdio[this.firstFd(same.id)]
     }
     const rest = this.options.fds.get('*')
@@ -198,7 +201,8 @@ export class ProcessPlan {
       if (file.type === 'terminal' || file.type === 'outside') continue
       for (const {fd, closeOnExec} of descriptors) {
         const target = this.options.fds.get(fd)
-        if (target !== undefined) list.call(SYS.dup3, [this.openTarget(list, target, file.flags), fd, closeOnExec ? O.CLOEXEC : 0], {purpose: `redirect fd ${fd}`})
+        if (target !== undefined)
+          list.call(SYS.dup3, [this.openTarget(list, target, file.flags), fd, closeOnExec ? O.CLOEXEC : 0], {purpose: `redirect fd ${fd}`})
       }
     }
   }
@@ -297,7 +301,10 @@ export class ProcessPlan {
         : isRegular && stat.size < size
           ? `has shrunk from ${size} to ${stat.size} bytes`
           : undefined
-    if (reason) throw new PmigrateError('PM_FILE_MISSING', `the open file ${path} ${reason}`, {hint: `bring it back, or send the descriptor elsewhere with --fd ${this.firstFd(file.id)}=PATH`})
+    if (reason)
+      throw new PmigrateError('PM_FILE_MISSING', `the open file ${path} ${reason}`, {
+        hint: `bring it back, or send the descriptor elsewhere with --fd ${this.firstFd(file.id)}=PATH`,
+      })
   }
 
   // ---- time

@@ -160,7 +160,8 @@ export class ProcessRestore {
       if (!pid) continue
       try {
         this.native.kill({pid, signal: SIG.SIGKILL})
-        for (let stop = this.native.waitStop({tid: pid, timeoutMs: 2000}); stop && stop.kind !== 'killed' && stop.kind !== 'exited'; ) stop = this.native.waitStop({tid: pid, timeoutMs: 2000})
+        for (let stop = this.native.waitStop({tid: pid, timeoutMs: 2000}); stop && stop.kind !== 'killed' && stop.kind !== 'exited';)
+          stop = this.native.waitStop({tid: pid, timeoutMs: 2000})
       } catch {
         // It has gone already.
       }
@@ -218,7 +219,14 @@ export class ProcessRestore {
     birth.call(SYS.mount, [cString('none'), cString('/'), 0, MS_REC_PRIVATE, 0], {purpose: 'keep mounts to ourselves'})
     birth.call(SYS.mount, [cString('proc'), cString('/proc'), cString('proc'), 0, 0], {purpose: 'mount /proc with the old pids', expect: 'any'})
     birth.clone({flags: 0n, exitSignal: SIG.SIGCHLD, setTid: [pid]}, child, {purpose: `create process ${pid}`})
-    const layout = makeLayout({occupied: this.occupied(this.init), codeBytes: this.loader.code.length, slots: 8, parkingBytes: 0, lists: [birth, child], threads: new CallList('none')})
+    const layout = makeLayout({
+      occupied: this.occupied(this.init),
+      codeBytes: this.loader.code.length,
+      slots: 8,
+      parkingBytes: 0,
+      lists: [birth, child],
+      threads: new CallList('none'),
+    })
     this.settleIn(this.init, layout)
     const childList = layout.list + BigInt(birth.byteLength)
     this.native.writeMemory({pid: this.init, address: childList, data: child.encode(childList, layout.slots)})
@@ -242,7 +250,17 @@ export class ProcessRestore {
     native.writeMemory({pid: init, address: layout.spare, data: arg})
     native.settle({tid: init, timeoutMs: STOP_TIMEOUT_MS})
     const registers = decodeRegisters(native.getRegisters({tid: init}))
-    native.setRegisters({tid: init, registers: encodeRegisters({...registers, rip: layout.code + BigInt(this.loader.init), rdi: layout.spare, rsp: layout.stackTop - 8n, orig_rax: NO_CALL, rax: 0n})})
+    native.setRegisters({
+      tid: init,
+      registers: encodeRegisters({
+        ...registers,
+        rip: layout.code + BigInt(this.loader.init),
+        rdi: layout.spare,
+        rsp: layout.stackTop - 8n,
+        orig_rax: NO_CALL,
+        rax: 0n,
+      }),
+    })
     native.setSigmask({tid: init, mask: 0n})
     native.detach({tid: init})
   }
@@ -273,7 +291,8 @@ export class ProcessRestore {
     const rip = this.syscallSite(tid)
     const call = (number: number, args: bigint[]) => {
       const result = native.loaderCall({tid, rip, call: {number, args}})
-      if (result < 0n && result >= -4095n) throw new PmigrateError('PM_RESTORE_FAILED', `the loader could not move in: ${syscallName(number)}: ${errnoName(Number(-result))}`)
+      if (result < 0n && result >= -4095n)
+        throw new PmigrateError('PM_RESTORE_FAILED', `the loader could not move in: ${syscallName(number)}: ${errnoName(Number(-result))}`)
       return result
     }
     const flags = BigInt(MAP.PRIVATE | MAP.ANONYMOUS | MAP.FIXED_NOREPLACE)
@@ -292,7 +311,11 @@ export class ProcessRestore {
 
   private clearAndPark(): void {
     const own = parseMaps(readFileSync(`/proc/${this.leader}/maps`, 'utf8'))
-    const list = clearList(own.filter(({start, end}) => end <= this.layout.start || start >= this.layout.start + BigInt(this.layout.bytes)), this.model, this.layout.parking)
+    const list = clearList(
+      own.filter(({start, end}) => end <= this.layout.start || start >= this.layout.start + BigInt(this.layout.bytes)),
+      this.model,
+      this.layout.parking,
+    )
     this.run(list)
   }
 
@@ -308,7 +331,13 @@ export class ProcessRestore {
     native.writeMemory({pid: tid, address: layout.list, data: encoded})
     if (layout === this.layout)
       list.children.forEach((child, i) => native.writeMemory({pid: tid, address: places[i]!.list, data: child.encode(places[i]!.list, layout.slots)}))
-    const {born} = native.runLoader({tid, rip: layout.code + BigInt(this.loader.run), argument: layout.list, stack: layout.stackTop, timeoutMs: LOADER_TIMEOUT_MS})
+    const {born} = native.runLoader({
+      tid,
+      rip: layout.code + BigInt(this.loader.run),
+      argument: layout.list,
+      stack: layout.stackTop,
+      timeoutMs: LOADER_TIMEOUT_MS,
+    })
     this.checkResults(tid, list, layout.list, encoded.length)
     if (layout === this.layout) list.children.forEach((child, i) => this.checkResults(tid, child, places[i]!.list, child.byteLength))
     return born
@@ -344,7 +373,7 @@ export class ProcessRestore {
   }
 
   private writeAll(fd: number, data: Uint8Array, offset: bigint): void {
-    for (let at = 0; at < data.byteLength; ) {
+    for (let at = 0; at < data.byteLength;) {
       const wrote = Number(this.native.systemCall({number: SYS.pwrite64, args: [fd, data.subarray(at), data.byteLength - at, offset + BigInt(at)]}))
       if (wrote <= 0) throw new PmigrateError('PM_RESTORE_FAILED', `cannot write the contents of a memory object: ${errnoName(-wrote)}`)
       at += wrote
@@ -428,7 +457,10 @@ export class ProcessRestore {
     native.writeMemory({pid: this.leader, address: layout.spare, data: timespec})
     const [rdi, rsi, rdx, r10, r8, r9] = argumentsWithTimeOut(old, number, left, layout.spare)
     const now = decodeRegisters(native.getRegisters({tid}))
-    native.setRegisters({tid, registers: encodeRegisters({...now, rip, rax: BigInt(number), orig_rax: NO_CALL, rdi: rdi!, rsi: rsi!, rdx: rdx!, r10: r10!, r8: r8!, r9: r9!})})
+    native.setRegisters({
+      tid,
+      registers: encodeRegisters({...now, rip, rax: BigInt(number), orig_rax: NO_CALL, rdi: rdi!, rsi: rsi!, rdx: rdx!, r10: r10!, r8: r8!, r9: r9!}),
+    })
     this.toSyscallStop(tid)
     native.interrupt({tid})
     this.toSyscallStop(tid)
@@ -464,12 +496,16 @@ function clearList(own: readonly {start: bigint; end: bigint; path: string}[], m
       list.call(SYS.munmap, [start, bytes], {purpose: `unmap ${path || 'own memory'}`})
       continue
     }
-    if (old.end - old.start !== bytes) throw new PmigrateError('PM_RESTORE_FAILED', `this kernel's ${path} has ${bytes} bytes, the snapshot's had ${old.end - old.start}`, {hint: 'thaw on a kernel of the same version'})
+    if (old.end - old.start !== bytes)
+      throw new PmigrateError('PM_RESTORE_FAILED', `this kernel's ${path} has ${bytes} bytes, the snapshot's had ${old.end - old.start}`, {
+        hint: 'thaw on a kernel of the same version',
+      })
     list.call(SYS.mremap, [start, bytes, bytes, MREMAP.MAYMOVE | MREMAP.FIXED, at], {purpose: `park ${path}`})
     moves.push({from: at, to: old.start, bytes, name: path})
     at += bytes
   }
-  for (const {from, to, bytes, name} of moves) list.call(SYS.mremap, [from, bytes, bytes, MREMAP.MAYMOVE | MREMAP.FIXED, to], {purpose: `move ${name} to its old address`})
+  for (const {from, to, bytes, name} of moves)
+    list.call(SYS.mremap, [from, bytes, bytes, MREMAP.MAYMOVE | MREMAP.FIXED, to], {purpose: `move ${name} to its old address`})
   return list
 }
 
@@ -489,8 +525,16 @@ function hintFor(errno: number): string {
 function spawnError(error: unknown, pid: number, identity: Identity): unknown {
   if (!isNativeError(error)) return error
   if (error.code === 'EEXIST') return new PmigrateError('PM_PID_TAKEN', `cannot thaw process ${pid}: that pid is in use`, {cause: error})
-  if (error.code === 'EPERM' && identity === 'keep') return new PmigrateError('PM_IDENTITY', `cannot give the process its pid ${pid}: CAP_CHECKPOINT_RESTORE is missing`, {hint: 'use --identity namespace, or run as root', cause: error})
-  if (identity === 'namespace') return new PmigrateError('PM_IDENTITY', `cannot create namespaces: ${error.syscall}: ${error.code}`, {hint: 'see /proc/sys/user/max_user_namespaces and kernel.unprivileged_userns_clone', cause: error})
+  if (error.code === 'EPERM' && identity === 'keep')
+    return new PmigrateError('PM_IDENTITY', `cannot give the process its pid ${pid}: CAP_CHECKPOINT_RESTORE is missing`, {
+      hint: 'use --identity namespace, or run as root',
+      cause: error,
+    })
+  if (identity === 'namespace')
+    return new PmigrateError('PM_IDENTITY', `cannot create namespaces: ${error.syscall}: ${error.code}`, {
+      hint: 'see /proc/sys/user/max_user_namespaces and kernel.unprivileged_userns_clone',
+      cause: error,
+    })
   return new PmigrateError('PM_RESTORE_FAILED', `cannot start the loader: ${toError(error).message}`, {cause: error})
 }
 
@@ -523,8 +567,16 @@ function has(credentials: Credentials, cap: bigint): boolean {
 function ownCredentials(): Credentials {
   const status = parseStatus(readFileSync('/proc/self/status', 'utf8'))
   return {
-    uids: status.uids, gids: status.gids, groups: status.groups, capInheritable: status.capInh, capPermitted: status.capPrm,
-    capEffective: status.capEff, capBounding: status.capBnd, capAmbient: status.capAmb, securebits: 0, noNewPrivs: status.noNewPrivs,
+    uids: status.uids,
+    gids: status.gids,
+    groups: status.groups,
+    capInheritable: status.capInh,
+    capPermitted: status.capPrm,
+    capEffective: status.capEff,
+    capBounding: status.capBnd,
+    capAmbient: status.capAmb,
+    securebits: 0,
+    noNewPrivs: status.noNewPrivs,
   }
 }
 
@@ -543,7 +595,8 @@ function ownLimit(native: Native): {soft: bigint; hard: bigint} {
 }
 
 /** Flags of /proc/cpuinfo that are about the machine, not about instructions that a program may use. */
-const NOT_FOR_PROGRAMS = /^(constant_tsc|rep_good|nopl|xtopology|nonstop_tsc|cpuid|.*apic.*|tsc_.*|hypervisor|topoext|.*perf.*|arat|npt|svm.*|vmx.*|.*ibrs.*|.*ibpb.*|stibp|ssbd|.*mitig.*|aperfmperf|cr8_legacy|osvw|vmmcall|arch_capabilities|md_clear|flush_l1d|.*lbr.*|pti|pcid|invpcid|smep|smap|umip|xsaveerptr|tsc_adjust|clzero|mca|mce|mtrr|pat|pse.*|pge|vme|de|cmp_legacy|extd_apicid|xsaves|user_shstk|la57|nx|nrip_save|dtherm|ida|pln|pts|tm|tm2|ht|acpi|est|ds_cpl|dca|pbe|ss|hwp.*|cqm.*|cat_.*|cdp_.*|mba|rdt_.*|sme|sev.*)$/
+const NOT_FOR_PROGRAMS =
+  /^(constant_tsc|rep_good|nopl|xtopology|nonstop_tsc|cpuid|.*apic.*|tsc_.*|hypervisor|topoext|.*perf.*|arat|npt|svm.*|vmx.*|.*ibrs.*|.*ibpb.*|stibp|ssbd|.*mitig.*|aperfmperf|cr8_legacy|osvw|vmmcall|arch_capabilities|md_clear|flush_l1d|.*lbr.*|pti|pcid|invpcid|smep|smap|umip|xsaveerptr|tsc_adjust|clzero|mca|mce|mtrr|pat|pse.*|pge|vme|de|cmp_legacy|extd_apicid|xsaves|user_shstk|la57|nx|nrip_save|dtherm|ida|pln|pts|tm|tm2|ht|acpi|est|ds_cpl|dca|pbe|ss|hwp.*|cqm.*|cat_.*|cdp_.*|mba|rdt_.*|sme|sev.*)$/
 
 /** Instructions that the program may have chosen because its old CPU had them. Throws PM_CPU with the missing flags. */
 function checkCpu(native: Native, {host}: SnapshotModel): void {
@@ -554,4 +607,3 @@ function checkCpu(native: Native, {host}: SnapshotModel): void {
   const state = host.xcr0 & ~xcr0 ? ` (register state components ${(host.xcr0 & ~xcr0).toString(16)} hex)` : ''
   throw new PmigrateError('PM_CPU', `this CPU lacks what ${host.hostname} (${host.cpuModel}) had: ${missing.join(' ')}${state}`)
 }
-

@@ -45,7 +45,7 @@ function diagRequest(inode: number): Buffer {
 }
 
 function peerAttribute(message: Buffer): number {
-  for (let at = HEADER_BYTES + MESSAGE_BYTES; at + 4 <= message.length; ) {
+  for (let at = HEADER_BYTES + MESSAGE_BYTES; at + 4 <= message.length;) {
     const length = message.readUInt16LE(at)
     if (message.readUInt16LE(at + 2) === UNIX_DIAG_PEER) return message.readUInt32LE(at + 4)
     if (length < 4) break

@@ -63,8 +63,7 @@ export class Target {
   }
 
   private stopAll(deadline: number): void {
-    for (let fresh = this.seizeNew(); fresh.length > 0; fresh = this.seizeNew())
-      for (const tid of fresh) this.waitForStop(tid, deadline)
+    for (let fresh = this.seizeNew(); fresh.length > 0; fresh = this.seizeNew()) for (const tid of fresh) this.waitForStop(tid, deadline)
     if (this.threads.length === 0) throw new PmigrateError('PM_TARGET_ENDED', `process ${this.pid} ended while it was being stopped`)
     this.threads.sort((a, b) => a.tid - b.tid)
   }

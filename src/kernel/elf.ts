@@ -51,14 +51,18 @@ function readProgramHeader(bytes: Buffer, at: number): ProgramHeader {
 function readNotes(bytes: Buffer, {offset, fileSize}: ProgramHeader): ElfNote[] {
   const notes: ElfNote[] = []
   const end = Math.min(bytes.length, Number(offset + fileSize))
-  for (let at = Number(offset); at + 12 <= end; ) {
+  for (let at = Number(offset); at + 12 <= end;) {
     const nameBytes = bytes.readUInt32LE(at)
     const descriptionBytes = bytes.readUInt32LE(at + 4)
     const type = bytes.readUInt32LE(at + 8)
     const name = at + 12
     const description = name + align4(nameBytes)
     if (description + descriptionBytes > end) break
-    notes.push({name: bytes.toString('latin1', name, name + Math.max(0, nameBytes - 1)), type, description: bytes.subarray(description, description + descriptionBytes)})
+    notes.push({
+      name: bytes.toString('latin1', name, name + Math.max(0, nameBytes - 1)),
+      type,
+      description: bytes.subarray(description, description + descriptionBytes),
+    })
     at = description + align4(descriptionBytes)
   }
   return notes

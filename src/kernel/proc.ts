@@ -28,14 +28,35 @@ export interface Stat {
 export function parseStat(text: string): Stat {
   const open = text.indexOf('(')
   const close = text.lastIndexOf(')')
-  const rest = text.slice(close + 2).trim().split(' ')
+  const rest = text
+    .slice(close + 2)
+    .trim()
+    .split(' ')
   const field = (n: number) => rest[n - 3] ?? '0' // numbered as in proc(5)
   const number = (n: number) => Number(field(n))
   const big = (n: number) => BigInt(field(n))
   return {
-    pid: Number(text.slice(0, open)), comm: text.slice(open + 1, close), state: field(3), ppid: number(4), pgrp: number(5), session: number(6), flags: number(9),
-    numThreads: number(20), startTime: big(22), startCode: big(26), endCode: big(27), startStack: big(28), exitSignal: number(38), processor: number(39),
-    startData: big(45), endData: big(46), startBrk: big(47), argStart: big(48), argEnd: big(49), envStart: big(50), envEnd: big(51),
+    pid: Number(text.slice(0, open)),
+    comm: text.slice(open + 1, close),
+    state: field(3),
+    ppid: number(4),
+    pgrp: number(5),
+    session: number(6),
+    flags: number(9),
+    numThreads: number(20),
+    startTime: big(22),
+    startCode: big(26),
+    endCode: big(27),
+    startStack: big(28),
+    exitSignal: number(38),
+    processor: number(39),
+    startData: big(45),
+    endData: big(46),
+    startBrk: big(47),
+    argStart: big(48),
+    argEnd: big(49),
+    envStart: big(50),
+    envEnd: big(51),
   }
 }
 
@@ -73,12 +94,28 @@ export function parseStatus(text: string): Status {
   const numbers = (name: string) => get(name).split(/\s+/).filter(Boolean).map(Number)
   const mask = (name: string) => BigInt(`0x${get(name) || '0'}`)
   return {
-    name: get('Name'), umask: Number.parseInt(get('Umask') || '22', 8), tgid: Number(get('Tgid')), tracerPid: Number(get('TracerPid')),
-    uids: numbers('Uid') as Four, gids: numbers('Gid') as Four, groups: numbers('Groups'), nsPid: numbers('NSpid'),
-    sigPnd: mask('SigPnd'), shdPnd: mask('ShdPnd'), sigBlk: mask('SigBlk'), sigIgn: mask('SigIgn'), sigCgt: mask('SigCgt'),
-    capInh: mask('CapInh'), capPrm: mask('CapPrm'), capEff: mask('CapEff'), capBnd: mask('CapBnd'), capAmb: mask('CapAmb'),
-    noNewPrivs: get('NoNewPrivs') === '1', seccomp: Number(get('Seccomp') || 0),
-    voluntarySwitches: Number(get('voluntary_ctxt_switches') || 0), involuntarySwitches: Number(get('nonvoluntary_ctxt_switches') || 0),
+    name: get('Name'),
+    umask: Number.parseInt(get('Umask') || '22', 8),
+    tgid: Number(get('Tgid')),
+    tracerPid: Number(get('TracerPid')),
+    uids: numbers('Uid') as Four,
+    gids: numbers('Gid') as Four,
+    groups: numbers('Groups'),
+    nsPid: numbers('NSpid'),
+    sigPnd: mask('SigPnd'),
+    shdPnd: mask('ShdPnd'),
+    sigBlk: mask('SigBlk'),
+    sigIgn: mask('SigIgn'),
+    sigCgt: mask('SigCgt'),
+    capInh: mask('CapInh'),
+    capPrm: mask('CapPrm'),
+    capEff: mask('CapEff'),
+    capBnd: mask('CapBnd'),
+    capAmb: mask('CapAmb'),
+    noNewPrivs: get('NoNewPrivs') === '1',
+    seccomp: Number(get('Seccomp') || 0),
+    voluntarySwitches: Number(get('voluntary_ctxt_switches') || 0),
+    involuntarySwitches: Number(get('nonvoluntary_ctxt_switches') || 0),
   }
 }
 
@@ -105,8 +142,17 @@ function parseMapsLine(line: string): Vma | undefined {
   const [, start, end, r, w, x, s, offset, dev, inode, name] = match as unknown as string[]
   const deleted = name!.endsWith(DELETED) && inode !== '0'
   return {
-    start: BigInt(`0x${start}`), end: BigInt(`0x${end}`), read: r === 'r', write: w === 'w', exec: x === 'x', shared: s === 's', offset: BigInt(`0x${offset}`),
-    dev: dev!, inode: BigInt(inode!), path: unescapePath(deleted ? name!.slice(0, -DELETED.length) : name!), deleted,
+    start: BigInt(`0x${start}`),
+    end: BigInt(`0x${end}`),
+    read: r === 'r',
+    write: w === 'w',
+    exec: x === 'x',
+    shared: s === 's',
+    offset: BigInt(`0x${offset}`),
+    dev: dev!,
+    inode: BigInt(inode!),
+    path: unescapePath(deleted ? name!.slice(0, -DELETED.length) : name!),
+    deleted,
   }
 }
 
@@ -147,16 +193,48 @@ function setKey(vma: SmapsVma, key: number): void {
 /** VmFlags of smaps (kernel's fs/proc/task_mmu.c): what they mean, and whether a mapping with them can be carried. */
 export const vmFlagTable: Record<string, {meaning: string; class: 'carried' | 'ignored' | 'refuse'}> = {
   ...flags('carried', {
-    rd: 'readable', wr: 'writable', ex: 'executable', sh: 'shared', gd: 'grows down', lo: 'locked', lf: 'locked on fault', sr: 'sequential access',
-    rr: 'random access', dc: 'not copied on fork', de: 'may not expand', nr: 'no swap space reserved', wf: 'wiped on fork', dd: 'not in core dumps', hg: 'huge page advice',
-    nh: 'no huge pages', mg: 'mergeable', sl: 'sealed', dp: 'droppable',
+    rd: 'readable',
+    wr: 'writable',
+    ex: 'executable',
+    sh: 'shared',
+    gd: 'grows down',
+    lo: 'locked',
+    lf: 'locked on fault',
+    sr: 'sequential access',
+    rr: 'random access',
+    dc: 'not copied on fork',
+    de: 'may not expand',
+    nr: 'no swap space reserved',
+    wf: 'wiped on fork',
+    dd: 'not in core dumps',
+    hg: 'huge page advice',
+    nh: 'no huge pages',
+    mg: 'mergeable',
+    sl: 'sealed',
+    dp: 'droppable',
   }),
   ...flags('ignored', {
-    mr: 'may read', mw: 'may write', me: 'may execute', ms: 'may share', ac: 'accounted', um: '', sd: 'soft-dirty', ar: 'architecture specific', bt: 'arm64 BTI', '??': '',
+    mr: 'may read',
+    mw: 'may write',
+    me: 'may execute',
+    ms: 'may share',
+    ac: 'accounted',
+    um: '',
+    sd: 'soft-dirty',
+    ar: 'architecture specific',
+    bt: 'arm64 BTI',
+    '??': '',
   }),
   ...flags('refuse', {
-    pf: 'raw page frames of a device', io: 'memory-mapped device registers', mm: 'mixed page frames of a device', uw: 'a userfaultfd watches it', ui: 'a userfaultfd watches it',
-    ss: 'a shadow stack', sf: 'synchronous faults of persistent memory', ht: 'huge pages of hugetlbfs, which cannot be carried yet', mt: 'memory tags',
+    pf: 'raw page frames of a device',
+    io: 'memory-mapped device registers',
+    mm: 'mixed page frames of a device',
+    uw: 'a userfaultfd watches it',
+    ui: 'a userfaultfd watches it',
+    ss: 'a shadow stack',
+    sf: 'synchronous faults of persistent memory',
+    ht: 'huge pages of hugetlbfs, which cannot be carried yet',
+    mt: 'memory tags',
   }),
   um: {meaning: 'a userfaultfd watches it', class: 'refuse'},
 }
@@ -191,13 +269,31 @@ const UNLIMITED = (1n << 64n) - 1n
 /** /proc/PID/limits, in the order of RLIMIT_*: the file's own order differs. */
 export function parseLimits(text: string): {soft: bigint; hard: bigint}[] {
   const order = [
-    'Max cpu time', 'Max file size', 'Max data size', 'Max stack size', 'Max core file size', 'Max resident set', 'Max processes', 'Max open files', 'Max locked memory',
-    'Max address space', 'Max file locks', 'Max pending signals', 'Max msgqueue size', 'Max nice priority', 'Max realtime priority', 'Max realtime timeout',
+    'Max cpu time',
+    'Max file size',
+    'Max data size',
+    'Max stack size',
+    'Max core file size',
+    'Max resident set',
+    'Max processes',
+    'Max open files',
+    'Max locked memory',
+    'Max address space',
+    'Max file locks',
+    'Max pending signals',
+    'Max msgqueue size',
+    'Max nice priority',
+    'Max realtime priority',
+    'Max realtime timeout',
   ]
   const value = (word: string) => (word === 'unlimited' ? UNLIMITED : BigInt(word))
   const lines = text.split('\n')
   return order.map((name) => {
-    const words = lines.find((line) => line.startsWith(name))?.slice(name.length).trim().split(/\s+/)
+    const words = lines
+      .find((line) => line.startsWith(name))
+      ?.slice(name.length)
+      .trim()
+      .split(/\s+/)
     return {soft: value(words?.[0] ?? 'unlimited'), hard: value(words?.[1] ?? 'unlimited')}
   })
 }
@@ -216,8 +312,13 @@ export interface PosixTimerInfo {
 export function parseTimers(text: string): PosixTimerInfo[] {
   const pattern = /ID: (\d+)\nsignal: (\d+)\/([0-9a-fx]+|\(nil\))\nnotify: (\w+)\/(tid|pid)\.(\d+)\nClockID: (-?\d+)/g
   return [...text.matchAll(pattern)].map(([, id, signal, value, notify, kind, target, clock]) => ({
-    id: Number(id), signal: Number(signal), value: value === '(nil)' ? 0n : BigInt(value!.startsWith('0x') ? value! : `0x${value}`), notify: notify!,
-    isThread: kind === 'tid', target: Number(target), clockId: Number(clock),
+    id: Number(id),
+    signal: Number(signal),
+    value: value === '(nil)' ? 0n : BigInt(value!.startsWith('0x') ? value! : `0x${value}`),
+    notify: notify!,
+    isThread: kind === 'tid',
+    target: Number(target),
+    clockId: Number(clock),
   }))
 }
 

@@ -29,8 +29,15 @@ export async function freeze(options: FreezeOptions): Promise<FreezeResult> {
       const {bytes} = await steps.run('finish', () => writer.finish())
       if (!mayGoOn) await steps.run('end', () => capture.release(options.halt ? SIG.SIGKILL : SIG.SIGSTOP))
       return {
-        pid: options.pid, dest: options.dest, bytes, ...summary, pagesBytes: summary.pagesBytes + carried,
-        stoppedMs, totalMs: performance.now() - began, halted: options.halt, warnings: capture.warnings,
+        pid: options.pid,
+        dest: options.dest,
+        bytes,
+        ...summary,
+        pagesBytes: summary.pagesBytes + carried,
+        stoppedMs,
+        totalMs: performance.now() - began,
+        halted: options.halt,
+        warnings: capture.warnings,
       }
     } catch (error) {
       capture.release()

@@ -59,7 +59,10 @@ function describe({process, threads, mappings, descriptors, files}: ProcessModel
     cwd: process.cwd,
     user: threads[0]!.credentials.uids[1],
     threads: threads.map(({tid, name, registers, call}) => ({
-      tid, name, call: call ? syscallName(call.number) : null, rip: `0x${decodeRegisters(Buffer.from(registers)).rip.toString(16)}`,
+      tid,
+      name,
+      call: call ? syscallName(call.number) : null,
+      rip: `0x${decodeRegisters(Buffer.from(registers)).rip.toString(16)}`,
     })),
     memory: memoryByKind(mappings, carried),
     descriptors: descriptors.map(({fd, file}) => {

@@ -69,7 +69,14 @@ export async function openSnapshotWriter(request: WriterRequest): Promise<Snapsh
     codec,
     codecOptions: wanted.options,
     writeTimeoutMs: request.writeTimeoutMs,
-    header: {creator: `pmigrate/${version()}`, created: new Date().toISOString(), architecture: 'x86_64', codec: codec.name, cipher: cipherName, blockBytes: BLOCK_BYTES},
+    header: {
+      creator: `pmigrate/${version()}`,
+      created: new Date().toISOString(),
+      architecture: 'x86_64',
+      codec: codec.name,
+      cipher: cipherName,
+      blockBytes: BLOCK_BYTES,
+    },
   })
 }
 
@@ -94,7 +101,9 @@ export async function openSnapshotReader(request: ReaderRequest): Promise<Snapsh
       signal: request.signal,
       async stages(header) {
         if (request.keydir !== undefined && header.cipher === 'none')
-          throw new PmigrateError('PM_AUTHENTICATION', 'the snapshot is not sealed, but --keydir accepts only sealed ones', {hint: 'leave --keydir out if you trust where the snapshot comes from'})
+          throw new PmigrateError('PM_AUTHENTICATION', 'the snapshot is not sealed, but --keydir accepts only sealed ones', {
+            hint: 'leave --keydir out if you trust where the snapshot comes from',
+          })
         const codec = await registry.load('codec', header.codec)
         await registry.load('cipher', header.cipher)
         return {codec}

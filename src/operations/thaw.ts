@@ -43,7 +43,10 @@ export async function thaw(options: ThawOptions): Promise<Thawed> {
 function supervision(pid: number, waitPid: number): Pick<Thawed, 'wait' | 'kill'> {
   let ending: Promise<Ending> | undefined
   return {
-    wait: () => (ending ??= native().waitExit({pid: waitPid}).then((end) => fromInit(end, pid !== waitPid))),
+    wait: () =>
+      (ending ??= native()
+        .waitExit({pid: waitPid})
+        .then((end) => fromInit(end, pid !== waitPid))),
     kill: (signal) => native().kill({pid, signal}),
   }
 }
@@ -58,7 +61,10 @@ function parseFds(texts: readonly string[]): ReadonlyMap<number | '*', string> {
   const fds = new Map<number | '*', string>()
   for (const text of texts) {
     const match = /^(\d+|\*)=(.+)$/s.exec(text)
-    if (!match) throw new PmigrateError('PM_USAGE', `--fd ${text}: not of the form N=TARGET`, {hint: 'TARGET is a path, stdin, stdout, stderr or null; N is a descriptor number or *'})
+    if (!match)
+      throw new PmigrateError('PM_USAGE', `--fd ${text}: not of the form N=TARGET`, {
+        hint: 'TARGET is a path, stdin, stdout, stderr or null; N is a descriptor number or *',
+      })
     fds.set(match[1] === '*' ? '*' : Number(match[1]), match[2]!)
   }
   return fds
@@ -66,10 +72,17 @@ function parseFds(texts: readonly string[]): ReadonlyMap<number | '*', string> {
 
 /** --user NAME by the system's user database. */
 function findUser(name: string): Pick<Credentials, 'uids' | 'gids' | 'groups'> {
-  const line = readFileSync('/etc/passwd', 'utf8').split('\n').map((text) => text.split(':')).find((fields) => fields[0] === name || fields[2] === name)
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((text) => text.split(':'))
+    .find((fields) => fields[0] === name || fields[2] === name)
   if (!line) throw new PmigrateError('PM_USAGE', `--user ${name}: there is no such user`)
   const uid = Number(line[2])
   const gid = Number(line[3])
-  const groups = readFileSync('/etc/group', 'utf8').split('\n').map((text) => text.split(':')).filter((fields) => fields[3]?.split(',').includes(line[0]!)).map((fields) => Number(fields[2]))
+  const groups = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .map((text) => text.split(':'))
+    .filter((fields) => fields[3]?.split(',').includes(line[0]!))
+    .map((fields) => Number(fields[2]))
   return {uids: [uid, uid, uid, uid], gids: [gid, gid, gid, gid], groups}
 }

@@ -61,10 +61,14 @@ async function importStage(declaration: StageDeclaration): Promise<Stage | undef
     const module = (await import(pathToFileURL(declaration.module).href)) as {default?: Stage}
     return module.default
   } catch (error) {
-    throw new StageError('PM_STAGE_UNKNOWN', `the ${declaration.kind} "${declaration.name}" of package ${declaration.package} fails to load: ${(error as Error).message}`, {
-      cause: error,
-      hint: `repair or remove the package ${declaration.package}`,
-    })
+    throw new StageError(
+      'PM_STAGE_UNKNOWN',
+      `the ${declaration.kind} "${declaration.name}" of package ${declaration.package} fails to load: ${(error as Error).message}`,
+      {
+        cause: error,
+        hint: `repair or remove the package ${declaration.package}`,
+      },
+    )
   }
 }
 
@@ -72,8 +76,16 @@ function readDeclarations(root: string): StageDeclaration[] {
   const {name, version, pmigrate} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Declaring
   if (!pmigrate) return []
   if (pmigrate.apiVersion !== API_VERSION)
-    throw new StageError('PM_STAGE_UNKNOWN', `package ${name} is written for plugin API ${pmigrate.apiVersion}, this pmigrate has ${API_VERSION}`, {hint: `update ${name} or pmigrate`})
+    throw new StageError('PM_STAGE_UNKNOWN', `package ${name} is written for plugin API ${pmigrate.apiVersion}, this pmigrate has ${API_VERSION}`, {
+      hint: `update ${name} or pmigrate`,
+    })
   return (Object.keys(fieldByKind) as StageKind[]).flatMap((kind) =>
-    Object.entries(pmigrate[fieldByKind[kind]] ?? {}).map(([stage, module]) => ({kind, name: stage, package: name, version, module: join(dirname(join(root, 'package.json')), module)})),
+    Object.entries(pmigrate[fieldByKind[kind]] ?? {}).map(([stage, module]) => ({
+      kind,
+      name: stage,
+      package: name,
+      version,
+      module: join(dirname(join(root, 'package.json')), module),
+    })),
   )
 }

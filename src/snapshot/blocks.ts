@@ -30,7 +30,7 @@ export function encodeRecord(record: AnyRecord): Buffer {
 /** The records of a records block (its type byte included), validated. Unknown kinds that are not critical are left out. */
 export function decodeRecords(block: Buffer): AnyRecord[] {
   const records: AnyRecord[] = []
-  for (let at = 1; at < block.length; ) {
+  for (let at = 1; at < block.length;) {
     if (at + RECORD_HEADER_BYTES > block.length) throw damaged('a record is cut')
     const length = block.readUInt32LE(at)
     const critical = (block.readUInt8(at + 4) & CRITICAL) !== 0

@@ -10,13 +10,25 @@ const maxUserAddress = 1n << 56n
 const pidMax = 1 << 22
 
 export const u64 = z.union([z.bigint(), z.number().int()]).transform(BigInt).pipe(z.bigint().min(0n).max(maxU64))
-export const i64 = z.union([z.bigint(), z.number().int()]).transform(BigInt).pipe(z.bigint().min(-(1n << 63n)).max(maxU64))
+export const i64 = z
+  .union([z.bigint(), z.number().int()])
+  .transform(BigInt)
+  .pipe(
+    z
+      .bigint()
+      .min(-(1n << 63n))
+      .max(maxU64),
+  )
 export const address = u64.pipe(z.bigint().max(maxUserAddress))
 const pid = z.number().int().min(1).max(pidMax)
 const anyPid = z.number().int().min(0).max(pidMax)
 const u32 = z.number().int().min(0).max(0xffff_ffff)
 const i32 = z.number().int().min(-0x8000_0000).max(0xffff_ffff)
-const fd = z.number().int().min(0).max(1 << 30)
+const fd = z
+  .number()
+  .int()
+  .min(0)
+  .max(1 << 30)
 const id = z.number().int().min(0).max(0xffff_ffff)
 const text = z.string().max(65_536)
 const path = z.string().max(4096 * 2)
@@ -138,7 +150,10 @@ export const schemas = {
     writableFile: z.boolean().optional(), // shared file mapping opened for writing
     object: id.optional(), // type shared-object: contents of this "object" record
     carried: z.boolean(), // unmodified file pages are in the snapshot too
-    guards: z.array(z.tuple([address, address])).max(1_000_000).optional(), // MADV_GUARD_INSTALL ranges
+    guards: z
+      .array(z.tuple([address, address]))
+      .max(1_000_000)
+      .optional(), // MADV_GUARD_INSTALL ranges
     protectionKey: z.number().int().min(0).max(15).optional(),
   }),
 
@@ -161,7 +176,24 @@ export const schemas = {
   file: z.object({
     kind: z.literal('file'),
     id,
-    type: z.enum(['regular', 'directory', 'path', 'device', 'object', 'eventfd', 'epoll', 'timerfd', 'signalfd', 'pipe', 'socketpair', 'terminal', 'outside', 'inotify', 'pidfd', 'fifo']),
+    type: z.enum([
+      'regular',
+      'directory',
+      'path',
+      'device',
+      'object',
+      'eventfd',
+      'epoll',
+      'timerfd',
+      'signalfd',
+      'pipe',
+      'socketpair',
+      'terminal',
+      'outside',
+      'inotify',
+      'pidfd',
+      'fifo',
+    ]),
     flags: u32, // O_* without O_CLOEXEC
     position: u64,
     identity: fileIdentity.optional(), // regular, directory, path, device, terminal
@@ -169,13 +201,29 @@ export const schemas = {
     owner: z.object({type: i32, pid: i32, signal: i32}).optional(), // F_SETOWN_EX, F_SETSIG
     lease: i32.optional(),
     flock: z.enum(['read', 'write']).optional(),
-    ofdLocks: z.array(z.object({write: z.boolean(), start: u64, end: u64})).max(100_000).optional(),
+    ofdLocks: z
+      .array(z.object({write: z.boolean(), start: u64, end: u64}))
+      .max(100_000)
+      .optional(),
     eventfd: z.object({count: u64, semaphore: z.boolean()}).optional(),
-    epoll: z.array(z.object({fd, events: u32, data: u64, file: id})).max(1_000_000).optional(),
+    epoll: z
+      .array(z.object({fd, events: u32, data: u64, file: id}))
+      .max(1_000_000)
+      .optional(),
     timerfd: z.object({clock: i32, value: timespec, interval: timespec, ticks: u64, settimeFlags: u32}).optional(),
     signalfd: z.object({mask: u64}).optional(),
     pipe: z.object({pipe: id, end: z.enum(['read', 'write', 'both']), capacity: u32}).optional(),
-    socket: z.object({pair: id, end: z.number().int().min(0).max(1), type: i32, sendBuffer: u32, receiveBuffer: u32, options: z.record(z.string(), i64).optional(), shutdown: u32.optional()}).optional(),
+    socket: z
+      .object({
+        pair: id,
+        end: z.number().int().min(0).max(1),
+        type: i32,
+        sendBuffer: u32,
+        receiveBuffer: u32,
+        options: z.record(z.string(), i64).optional(),
+        shutdown: u32.optional(),
+      })
+      .optional(),
     description: text.optional(), // outside, terminal: what it was, for people
   }),
 
@@ -198,17 +246,21 @@ export const schemas = {
     kind: z.literal('timers'),
     pid,
     interval: z.array(z.object({which: z.number().int().min(0).max(2), value: timespec, interval: timespec})).max(3), // µs in nanoseconds
-    posix: z.array(z.object({
-      id: z.number().int().min(0).max(0x7fff_ffff),
-      clock: i32,
-      notify: u32, // SIGEV_*
-      signal: z.number().int().min(0).max(64),
-      value: u64, // sigev_value
-      thread: anyPid, // SIGEV_THREAD_ID
-      remaining: timespec,
-      interval: timespec,
-      overrun: u32.optional(),
-    })).max(100_000),
+    posix: z
+      .array(
+        z.object({
+          id: z.number().int().min(0).max(0x7fff_ffff),
+          clock: i32,
+          notify: u32, // SIGEV_*
+          signal: z.number().int().min(0).max(64),
+          value: u64, // sigev_value
+          thread: anyPid, // SIGEV_THREAD_ID
+          remaining: timespec,
+          interval: timespec,
+          overrun: u32.optional(),
+        }),
+      )
+      .max(100_000),
   }),
 
   thread: z.object({
@@ -227,7 +279,17 @@ export const schemas = {
     parentDeathSignal: z.number().int().min(0).max(64),
     timerSlack: u64,
     credentials,
-    policy: z.object({policy: u32, flags: u64, nice: i32, priority: u32, runtime: u64, deadline: u64, period: u64, utilMin: u32.optional(), utilMax: u32.optional()}),
+    policy: z.object({
+      policy: u32,
+      flags: u64,
+      nice: i32,
+      priority: u32,
+      runtime: u64,
+      deadline: u64,
+      period: u64,
+      utilMin: u32.optional(),
+      utilMax: u32.optional(),
+    }),
     affinity: bits,
     ioprio: u32,
     /** The interrupted system call, if any, and the time that its relative time-out had left at the stop. */

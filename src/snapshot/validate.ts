@@ -95,7 +95,8 @@ export class SnapshotValidator {
 
   private end(counts: Record<string, number>): void {
     for (const kind of new Set([...Object.keys(counts), ...Object.keys(this.counts)]))
-      if ((counts[kind] ?? 0) !== (this.counts[kind] ?? 0)) throw invalid('snapshot', `${this.counts[kind] ?? 0} ${kind} records, ${counts[kind] ?? 0} were written`)
+      if ((counts[kind] ?? 0) !== (this.counts[kind] ?? 0))
+        throw invalid('snapshot', `${this.counts[kind] ?? 0} ${kind} records, ${counts[kind] ?? 0} were written`)
     this.ended = true
   }
 }

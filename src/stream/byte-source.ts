@@ -31,7 +31,7 @@ export class ByteSource {
 
   /** Fills the buffer; an early end is damage, and named. */
   async readExactly(into: Buffer, what: string): Promise<Buffer> {
-    for (let at = 0; at < into.length; ) {
+    for (let at = 0; at < into.length;) {
       const got = await this.readSome(into.subarray(at))
       if (got === 0) throw damaged(`it ends at byte ${this.bytesRead}, inside ${what}`)
       at += got

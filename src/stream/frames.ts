@@ -34,7 +34,8 @@ export function parseLine(start: Buffer): {lineBytes: number; headerBytes: numbe
   const match = /^pmigrate (\d{1,9}) (\d{1,9})$/.exec(start.toString('latin1', 0, Math.max(0, end)))
   if (!match) throw new PmigrateError('PM_SNAPSHOT_DAMAGED', 'this is not a snapshot of pmigrate', {hint: 'a snapshot begins with the line "pmigrate 1 ..."'})
   const version = Number(match[1])
-  if (version > FORMAT_VERSION) throw new PmigrateError('PM_SNAPSHOT_VERSION', `the snapshot has format version ${version}, this pmigrate reads up to ${FORMAT_VERSION}`)
+  if (version > FORMAT_VERSION)
+    throw new PmigrateError('PM_SNAPSHOT_VERSION', `the snapshot has format version ${version}, this pmigrate reads up to ${FORMAT_VERSION}`)
   const headerBytes = Number(match[2])
   if (version < 1 || headerBytes < 1 || headerBytes > MOST_HEADER_BYTES) throw damaged(`its header is said to have ${headerBytes} bytes`)
   return {lineBytes: end + 1, headerBytes}
@@ -50,7 +51,8 @@ export function parseHeader(json: Buffer): SnapshotHeader {
   if (typeof value !== 'object' || value === null) throw damaged('its header is no object')
   const {creator, created, architecture, codec, cipher, blockBytes, keyId, salt} = value
   if (architecture !== 'x86_64') throw new PmigrateError('PM_CPU', `the snapshot was made on the architecture "${String(architecture)}", this host is x86_64`)
-  if (typeof codec !== 'string' || typeof cipher !== 'string' || typeof creator !== 'string' || typeof created !== 'string') throw damaged('its header lacks members')
+  if (typeof codec !== 'string' || typeof cipher !== 'string' || typeof creator !== 'string' || typeof created !== 'string')
+    throw damaged('its header lacks members')
   if (typeof blockBytes !== 'number' || !(blockBytes >= 4096 && blockBytes <= BLOCK_BYTES)) throw damaged(`its block size is said to be ${String(blockBytes)}`)
   return {version: 1, creator, created, architecture, codec, cipher, blockBytes, ...(keyId ? {keyId} : {}), ...(salt ? {salt} : {})}
 }

@@ -127,7 +127,8 @@ export class StreamReader implements SnapshotReader {
     const totals = decodeTotals(block.bytes)
     block.release()
     const {recordBlocks, dataBlocks, dataBytes} = this.seen
-    if (totals.recordBlocks !== recordBlocks || totals.dataBlocks !== dataBlocks || totals.dataBytes !== dataBytes) throw damaged('its totals do not match what came')
+    if (totals.recordBlocks !== recordBlocks || totals.dataBlocks !== dataBlocks || totals.dataBytes !== dataBytes)
+      throw damaged('its totals do not match what came')
     if (!(await this.input.isAtEnd())) throw damaged('bytes follow its last frame')
   }
 

@@ -5,7 +5,18 @@
 import type {Writable} from 'node:stream'
 import {PmigrateError, toError} from '../errors.js'
 import type {CipherStream, Codec, Sink} from '../plugins/api.js'
-import {BLOCK, BLOCK_BYTES, DATA_HEADER_BYTES, RUN_BYTES, type IndexEntry, type Totals, encodeIndex, encodeRecord, encodeTotals, writeDataHeader} from '../snapshot/blocks.js'
+import {
+  BLOCK,
+  BLOCK_BYTES,
+  DATA_HEADER_BYTES,
+  RUN_BYTES,
+  type IndexEntry,
+  type Totals,
+  encodeIndex,
+  encodeRecord,
+  encodeTotals,
+  writeDataHeader,
+} from '../snapshot/blocks.js'
 import type {AnyRecord} from '../snapshot/records.js'
 import type {BlockBuffer, SnapshotHeader, SnapshotWriter} from './api.js'
 import {FRAME_HEADER_BYTES, encodePrefix, frameCrc, prefixCrc, writeFrameHeader} from './frames.js'

@@ -49,12 +49,15 @@ function dropBounding(plan: ProcessPlan, list: CallList, wanted: Credentials): v
 /** What pmigrate itself may not hold cannot be given: said, not fatal. Order: sets, then ambient, then the locks. */
 function restoreCapabilities(plan: ProcessPlan, list: CallList, wanted: Credentials): void {
   const permitted = wanted.capPermitted & plan.credentials.capPermitted
-  if (permitted !== wanted.capPermitted) plan.warn(`capabilities ${(wanted.capPermitted & ~permitted).toString(16)} (hex) cannot be given back: pmigrate lacks them`)
+  if (permitted !== wanted.capPermitted)
+    plan.warn(`capabilities ${(wanted.capPermitted & ~permitted).toString(16)} (hex) cannot be given back: pmigrate lacks them`)
   const inheritable = wanted.capInheritable & plan.credentials.capBounding
   list.call(SYS.prctl, [PR.CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0])
   const ambient = wanted.capAmbient & permitted & inheritable
   // An ambient capability must be inheritable when it is raised; securebits may forbid raising, so they come after.
-  list.call(SYS.capset, [{bytes: capHeader()}, {bytes: capData(permitted | setpcap(plan), permitted | setpcap(plan), inheritable)}], {purpose: 'raise the inheritable capabilities'})
+  list.call(SYS.capset, [{bytes: capHeader()}, {bytes: capData(permitted | setpcap(plan), permitted | setpcap(plan), inheritable)}], {
+    purpose: 'raise the inheritable capabilities',
+  })
   for (let cap = 0; cap <= LAST_CAP; cap++) if ((ambient >> BigInt(cap)) & 1n) list.call(SYS.prctl, [PR.CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0])
   list.call(SYS.prctl, [PR.SET_SECUREBITS, wanted.securebits], {purpose: 'set securebits'})
   list.call(SYS.capset, [{bytes: capHeader()}, {bytes: capData(wanted.capEffective & permitted, permitted, inheritable)}], {purpose: 'set the capabilities'})

@@ -55,8 +55,10 @@ function rehearse(r: Rehearsal): void {
     const kind = kinds.find(({matches}) => matches(open, all))
     const refused = kind ? kind.obstacle?.(open, r, all) : (refusedByName[open.link] ?? {what: `is ${open.link}, which cannot be carried`})
     if (refused) r.obstacles.push({what: `fd ${open.fd} ${refused.what}`, hint: refused.hint})
-    else if (kind === outside && open.fd > 2) r.warnings.push(`fd ${open.fd} leads to ${open.link}, outside this process: thaw will ask where it should go (--fd ${open.fd}=TARGET)`)
-    for (const lock of r.view.fdinfo(open.fd).locks) if (/LEASE|DELEG/.test(lock)) r.obstacles.push({what: `fd ${open.fd} holds a lease on ${open.link}, which cannot be carried yet`})
+    else if (kind === outside && open.fd > 2)
+      r.warnings.push(`fd ${open.fd} leads to ${open.link}, outside this process: thaw will ask where it should go (--fd ${open.fd}=TARGET)`)
+    for (const lock of r.view.fdinfo(open.fd).locks)
+      if (/LEASE|DELEG/.test(lock)) r.obstacles.push({what: `fd ${open.fd} holds a lease on ${open.link}, which cannot be carried yet`})
   }
 }
 
@@ -170,7 +172,8 @@ function restore(plan: ProcessPlan): void {
 
 function restoreState(plan: ProcessPlan, file: FileRecord, fd: number): void {
   const list = plan.lists.files
-  if (file.flock) list.call(SYS.flock, [fd, (file.flock === 'write' ? LOCK.EX : LOCK.SH) | LOCK.NB], {purpose: `take the flock on ${file.identity?.path ?? 'it'}`})
+  if (file.flock)
+    list.call(SYS.flock, [fd, (file.flock === 'write' ? LOCK.EX : LOCK.SH) | LOCK.NB], {purpose: `take the flock on ${file.identity?.path ?? 'it'}`})
   for (const {write, start, end} of file.ofdLocks ?? [])
     list.call(SYS.fcntl, [fd, F.OFD_SETLK, {bytes: flockStruct(write, start, end)}], {purpose: `take the lock on ${file.identity?.path ?? 'it'}`})
   if (!file.owner) return

@@ -8,4 +8,12 @@ import {signalsResource} from './signals.js'
 import {threadsResource} from './threads.js'
 import {timersResource} from './timers.js'
 
-export const resources: readonly Resource[] = [processResource, mappingsResource, descriptorsResource, mmResource, signalsResource, timersResource, threadsResource]
+export const resources: readonly Resource[] = [
+  processResource,
+  mappingsResource,
+  descriptorsResource,
+  mmResource,
+  signalsResource,
+  timersResource,
+  threadsResource,
+]

@@ -43,7 +43,8 @@ function refusal(vma: SmapsVma): string | undefined {
   if (vma.path.startsWith('/SYSV')) return `System V shared memory (${vma.path}), which cannot be carried yet`
   if (vma.path === '/[aio]') return 'the ring of an AIO context, which cannot be carried yet'
   if (vma.vmFlags.includes('ht')) return `huge pages of hugetlbfs (${vma.path}), which cannot be carried yet`
-  if (vma.path.startsWith('/dev/') && !vma.path.startsWith('/dev/shm/') && vma.path !== '/dev/zero') return `the device ${vma.path}, whose memory cannot be carried`
+  if (vma.path.startsWith('/dev/') && !vma.path.startsWith('/dev/shm/') && vma.path !== '/dev/zero')
+    return `the device ${vma.path}, whose memory cannot be carried`
   return undefined
 }
 
@@ -156,7 +157,12 @@ function makeObject(plan: ProcessPlan, object: ObjectRecord): void {
     fd = plan.openAt(list, folder, O.RDWR | O.TMPFILE, `create the deleted file ${object.name}`, object.mode & 0o7777)
   } else {
     if (folder) plan.warn(`the deleted file ${object.name} comes back in memory: its folder is not writable here`)
-    fd = plan.fixFd(list, SYS.memfd_create, [cString(object.type === 'memfd' ? object.name : memfdName(object.name)), MFD.CLOEXEC | MFD.ALLOW_SEALING], `create memory object ${object.name}`)
+    fd = plan.fixFd(
+      list,
+      SYS.memfd_create,
+      [cString(object.type === 'memfd' ? object.name : memfdName(object.name)), MFD.CLOEXEC | MFD.ALLOW_SEALING],
+      `create memory object ${object.name}`,
+    )
     list.call(SYS.fchmod, [fd, object.mode & 0o7777])
   }
   if (object.size > 0n) list.call(SYS.ftruncate, [fd, object.size], {purpose: `size ${object.name}`})
@@ -187,7 +193,10 @@ function mapFile(plan: ProcessPlan, m: MappingRecord): void {
   const state = plan.fileState(m)
   if (state === 'absent') {
     // Its pages travel along: they become the mapping's own.
-    plan.lists.memory.call(SYS.mmap, [m.start, m.end - m.start, PROT.READ | PROT.WRITE, MAP.PRIVATE | MAP.ANONYMOUS | mapFlags(m), -1, 0], {expect: m.start, purpose: `map the carried pages of ${m.name}`})
+    plan.lists.memory.call(SYS.mmap, [m.start, m.end - m.start, PROT.READ | PROT.WRITE, MAP.PRIVATE | MAP.ANONYMOUS | mapFlags(m), -1, 0], {
+      expect: m.start,
+      purpose: `map the carried pages of ${m.name}`,
+    })
     return
   }
   const fd = plan.openShared(plan.lists.memory, m.identity!.path, m.shared && m.writableFile ? O.RDWR : O.RDONLY)
@@ -236,7 +245,8 @@ function protect(plan: ProcessPlan, m: MappingRecord): void {
   const length = m.end - m.start
   if (!['anonymous', 'file', 'shared-object'].includes(m.type)) return
   const now = plan.fileState(m) === 'absent' ? PROT.READ | PROT.WRITE : firstProtection(m)
-  for (const flag of m.vmFlags) if (flag in adviceByFlag) plan.tolerate(list, SYS.madvise, [m.start, length, adviceByFlag[flag]!], `advise ${flag} on ${m.start.toString(16)}`)
+  for (const flag of m.vmFlags)
+    if (flag in adviceByFlag) plan.tolerate(list, SYS.madvise, [m.start, length, adviceByFlag[flag]!], `advise ${flag} on ${m.start.toString(16)}`)
   for (const [start, end] of m.guards ?? []) list.call(SYS.madvise, [start, end - start, MADV.GUARD_INSTALL], {purpose: 'install guard pages'})
   if (m.protectionKey) list.call(SYS.pkey_mprotect, [m.start, length, finalProtection(m), m.protectionKey], {purpose: 'set protection and key'})
   else if (finalProtection(m) !== now) list.call(SYS.mprotect, [m.start, length, finalProtection(m)], {purpose: `protect ${m.name || m.start.toString(16)}`})

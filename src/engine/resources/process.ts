@@ -22,7 +22,10 @@ function rehearse({view, obstacles}: Rehearsal): void {
       obstacles.push({what: `it lives in another ${name} namespace than pmigrate`, hint: 'run pmigrate inside that namespace (nsenter)'})
   const children = view.tids.flatMap((tid) => (view.optional(`task/${tid}/children`) ?? '').split(' ').filter(Boolean))
   if (children.length > 0)
-    obstacles.push({what: `it has ${children.length} child process${children.length > 1 ? 'es' : ''} (${children.slice(0, 5).join(', ')})`, hint: 'only single processes can be frozen so far'})
+    obstacles.push({
+      what: `it has ${children.length} child process${children.length > 1 ? 'es' : ''} (${children.slice(0, 5).join(', ')})`,
+      hint: 'only single processes can be frozen so far',
+    })
 }
 
 function capture(c: Capture): () => void {

@@ -20,7 +20,6 @@ import {infoSignal} from './signals.js'
 
 const CPU_MASK_BYTES = 1024
 const SCHED_ATTR_BYTES = 56
-const SIGSET_BYTES = 8
 const SCHED_DEADLINE = 6
 const SS_DISABLE = 2
 const RSEQ_CS_OFFSET = 8n
@@ -53,7 +52,12 @@ function captureThread(c: Capture, thread: StoppedThread): () => void {
   const sigmask = native.getSigmask({tid})
   const pending = native.peekSiginfo({tid, shared: false})
   const call = interruptedCall(c, thread)
-  const outside = {robustList: robustList(c, tid), policy: policy(c, tid), affinity: affinity(c, tid), ioprio: number(native.systemCall({number: SYS.ioprio_get, args: [IOPRIO_WHO_PROCESS, tid]}))}
+  const outside = {
+    robustList: robustList(c, tid),
+    policy: policy(c, tid),
+    affinity: affinity(c, tid),
+    ioprio: number(native.systemCall({number: SYS.ioprio_get, args: [IOPRIO_WHO_PROCESS, tid]})),
+  }
   return () => {
     checked(gotTidAddress, SYS.prctl, tid)
     const status = parseStatus(readFileSync(`/proc/${c.pid}/task/${tid}/status`, 'utf8'))
@@ -151,7 +155,9 @@ function restoreThread(plan: ProcessPlan, list: CallList, thread: ThreadRecord):
   if (thread.altstack.size > 0n || thread.altstack.flags !== SS_DISABLE) restoreAltstack(list, thread)
   if (thread.robustList.head !== 0n) list.call(SYS.set_robust_list, [thread.robustList.head, thread.robustList.length])
   for (const info of thread.pending)
-    list.call(SYS.rt_tgsigqueueinfo, [plan.insidePid(thread.pid), plan.insideTid(thread.tid), infoSignal(info), {bytes: info}], {purpose: 'queue a pending signal'})
+    list.call(SYS.rt_tgsigqueueinfo, [plan.insidePid(thread.pid), plan.insideTid(thread.tid), infoSignal(info), {bytes: info}], {
+      purpose: 'queue a pending signal',
+    })
   list.call(SYS.set_tid_address, [thread.tidAddress])
   restoreCredentials(plan, list, thread)
   list.call(SYS.prctl, [PR.SET_PDEATHSIG, thread.parentDeathSignal])
@@ -182,7 +188,12 @@ function restoreScheduling(plan: ProcessPlan, list: CallList, thread: ThreadReco
   }
   attr.writeUInt32LE(policy.utilMin ?? 0, 48)
   attr.writeUInt32LE(policy.utilMax ?? 1024, 52)
-  plan.tolerate(list, SYS.sched_setattr, [0, {bytes: attr}, 0], `set the scheduling policy of thread ${thread.tid} (policy ${policy.policy}, nice ${policy.nice}, priority ${policy.priority})`)
+  plan.tolerate(
+    list,
+    SYS.sched_setattr,
+    [0, {bytes: attr}, 0],
+    `set the scheduling policy of thread ${thread.tid} (policy ${policy.policy}, nice ${policy.nice}, priority ${policy.priority})`,
+  )
   const cpus = affinity.filter((cpu) => plan.cpus.has(cpu))
   if (cpus.length > 0 && cpus.length < plan.cpus.size) {
     const mask = Buffer.alloc(CPU_MASK_BYTES)

@@ -61,7 +61,10 @@ function restore(plan: ProcessPlan): void {
     writePair(bytes, 16, left, 1000n)
     list.call(SYS.setitimer, [which, {bytes}, 0], {purpose: `arm interval timer ${which}`})
   }
-  restorePosix(plan, [...timers.posix].sort((a, b) => a.id - b.id))
+  restorePosix(
+    plan,
+    [...timers.posix].sort((a, b) => a.id - b.id),
+  )
 }
 
 function restorePosix(plan: ProcessPlan, timers: readonly PosixTimer[]): void {

@@ -33,5 +33,8 @@ const reasons: Record<string, string> = {
 
 export function writeError(error: NodeJS.ErrnoException, target: string): StageError {
   const reason = reasons[error.code ?? ''] ?? error.message
-  return new StageError('PM_TRANSPORT', `cannot write the snapshot to ${target}: ${reason}`, {cause: error, hint: 'no half snapshot was left, and the target runs on'})
+  return new StageError('PM_TRANSPORT', `cannot write the snapshot to ${target}: ${reason}`, {
+    cause: error,
+    hint: 'no half snapshot was left, and the target runs on',
+  })
 }

@@ -33,7 +33,8 @@ async function checkTarget(path: string, force: boolean): Promise<void> {
   if (path === '') throw new StageError('PM_USAGE', 'the name of the snapshot file is empty')
   const found = await stat(path).catch(() => undefined)
   if (found?.isDirectory()) throw new StageError('PM_TRANSPORT', `cannot write the snapshot to ${path}: it is a directory`, {hint: 'name a file in it'})
-  if (found && !force) throw new StageError('PM_FILE_EXISTS', `cannot write the snapshot to ${path}: the file exists`, {hint: 'use another name, or --force to replace it'})
+  if (found && !force)
+    throw new StageError('PM_FILE_EXISTS', `cannot write the snapshot to ${path}: the file exists`, {hint: 'use another name, or --force to replace it'})
 }
 
 async function create(temporary: string, path: string): Promise<FileHandle> {
@@ -42,8 +43,16 @@ async function create(temporary: string, path: string): Promise<FileHandle> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     const folder = dirname(path)
-    const reason = code === 'ENOENT' ? `the folder ${folder} does not exist` : code === 'EACCES' || code === 'EROFS' ? `the folder ${folder} is not writable` : (error as Error).message
-    throw new StageError('PM_TRANSPORT', `cannot write the snapshot to ${path}: ${reason}`, {cause: error, hint: 'nothing was changed; name another place with --dest'})
+    const reason =
+      code === 'ENOENT'
+        ? `the folder ${folder} does not exist`
+        : code === 'EACCES' || code === 'EROFS'
+          ? `the folder ${folder} is not writable`
+          : (error as Error).message
+    throw new StageError('PM_TRANSPORT', `cannot write the snapshot to ${path}: ${reason}`, {
+      cause: error,
+      hint: 'nothing was changed; name another place with --dest',
+    })
   }
 }
 

@@ -15,7 +15,8 @@ const stdin: Transport = {
     throw new StageError('PM_USAGE', 'stdin cannot be written to', {hint: 'use --dest stdout'})
   },
   async openSource() {
-    if (isatty(STDIN)) throw new StageError('PM_TERMINAL', 'will not read a snapshot from the terminal', {hint: 'name a file with --src FILE, or redirect: < FILE'})
+    if (isatty(STDIN))
+      throw new StageError('PM_TERMINAL', 'will not read a snapshot from the terminal', {hint: 'name a file with --src FILE, or redirect: < FILE'})
     // The descriptor stays open: the restored process may get it as its own.
     const readable = createReadStream('', {fd: STDIN, highWaterMark: CHUNK_BYTES, autoClose: false})
     const readInto = async (buffer: Uint8Array) => (await promisify(read)(STDIN, buffer, 0, buffer.byteLength, null)).bytesRead

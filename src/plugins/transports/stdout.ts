@@ -10,7 +10,8 @@ const stdout: Transport = {
   name: 'stdout',
   summary: 'standard output',
   async openSink() {
-    if (isatty(STDOUT)) throw new StageError('PM_TERMINAL', 'will not write a snapshot to the terminal', {hint: 'name a file with --dest FILE, or redirect: > FILE'})
+    if (isatty(STDOUT))
+      throw new StageError('PM_TERMINAL', 'will not write a snapshot to the terminal', {hint: 'name a file with --dest FILE, or redirect: > FILE'})
     const writable = new FdWritable(STDOUT, 'stdout')
     return {writable, finish: async () => {}, abort: async () => void writable.destroy()}
   },

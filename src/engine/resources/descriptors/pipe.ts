@@ -39,7 +39,12 @@ export const pipe: DescriptorKind = {
   restore(file, plan, list) {
     const ends = plan.once(`pipe ${file.pipe!.pipe}`, () => makePipe(plan, list, file.pipe!.pipe, file.pipe!.capacity))
     const own = file.pipe!.end === 'read' ? ends.read : ends.write
-    const fd = plan.openAt(list, `/proc/self/fd/${own}`, accessOf(file.pipe!.end) | (file.flags & (O.NONBLOCK | O.DIRECT)), `open the ${file.pipe!.end} end of the pipe`)
+    const fd = plan.openAt(
+      list,
+      `/proc/self/fd/${own}`,
+      accessOf(file.pipe!.end) | (file.flags & (O.NONBLOCK | O.DIRECT)),
+      `open the ${file.pipe!.end} end of the pipe`,
+    )
     plan.setFlags(list, fd, file.flags)
     return fd
   },
@@ -56,7 +61,10 @@ function makePipe(plan: ProcessPlan, list: CallList, pipe: number, capacity: num
   const isPacket = plan.model.files.some((file) => file.pipe?.pipe === pipe && (file.flags & O.DIRECT) !== 0)
   if (isPacket) plan.setFlags(list, ends.second, O.WRONLY | O.DIRECT)
   for (const {data} of plan.model.queues.filter(({target, to}) => target === 'pipe' && to === pipe))
-    list.call(SYS.write, [ends.second, {bytes: data}, data.byteLength], {expect: BigInt(data.byteLength), purpose: `put ${data.byteLength} bytes into the pipe`})
+    list.call(SYS.write, [ends.second, {bytes: data}, data.byteLength], {
+      expect: BigInt(data.byteLength),
+      purpose: `put ${data.byteLength} bytes into the pipe`,
+    })
   return {read: ends.first, write: ends.second}
 }
 

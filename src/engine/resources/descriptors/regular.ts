@@ -30,7 +30,12 @@ export const regular: DescriptorKind = {
     if (file.type === 'object') return restoreObject(file, plan, list)
     const identity = file.identity!
     plan.checkOpenFile(file)
-    const fd = plan.openAt(list, identity.path, (file.flags & ~OPEN_ONLY) | O.NOFOLLOW * Number(file.type === 'path' && (identity.mode & S.IFMT) === S.IFLNK), `open ${identity.path}`)
+    const fd = plan.openAt(
+      list,
+      identity.path,
+      (file.flags & ~OPEN_ONLY) | (O.NOFOLLOW * Number(file.type === 'path' && (identity.mode & S.IFMT) === S.IFLNK)),
+      `open ${identity.path}`,
+    )
     if (file.position > 0n && file.type !== 'path') list.call(SYS.lseek, [fd, file.position, SEEK_SET], {purpose: `seek in ${identity.path}`})
     return fd
   },

@@ -48,7 +48,10 @@ export const socketpair: DescriptorKind = {
       const pair = c.objects.number(`socketpair ${low} ${high}`)
       if (isFirst(open, all)) sendMessages(c, own, pair * 2 + end)
       const option = (name: number) => socketOption(c.native, own, name)
-      return {type: 'socketpair', socket: {pair, end, type: option(SO.TYPE), sendBuffer: option(SO.SNDBUF), receiveBuffer: option(SO.RCVBUF), options: timeOuts(c.native, own)}}
+      return {
+        type: 'socketpair',
+        socket: {pair, end, type: option(SO.TYPE), sendBuffer: option(SO.SNDBUF), receiveBuffer: option(SO.RCVBUF), options: timeOuts(c.native, own)},
+      }
     } finally {
       c.native.closeFd({fd: own})
     }
@@ -98,7 +101,10 @@ function socketOption(native: Native, fd: number, name: number): number {
 function timeOuts(native: Native, fd: number): Record<string, bigint> {
   const out: Record<string, bigint> = {}
   if (socketOption(native, fd, SO.PASSCRED)) out['passcred'] = 1n
-  for (const [key, name] of [['rcvtimeo', SO.RCVTIMEO], ['sndtimeo', SO.SNDTIMEO]] as const) {
+  for (const [key, name] of [
+    ['rcvtimeo', SO.RCVTIMEO],
+    ['sndtimeo', SO.SNDTIMEO],
+  ] as const) {
     const value = Buffer.alloc(16)
     const length = Buffer.alloc(4)
     length.writeUInt32LE(16)
@@ -125,14 +131,20 @@ function makePair(plan: ProcessPlan, list: CallList, pair: number, type: number)
   for (const end of [0, 1] as const) {
     const sender = end === 0 ? ends.second : ends.first
     for (const {data} of plan.model.queues.filter(({target, to}) => target === 'socket' && to === pair * 2 + end))
-      list.call(SYS.sendto, [sender, {bytes: data}, data.byteLength, 0x40, 0, 0], {expect: BigInt(data.byteLength), purpose: `put a message of ${data.byteLength} bytes into the socket`})
+      list.call(SYS.sendto, [sender, {bytes: data}, data.byteLength, 0x40, 0, 0], {
+        expect: BigInt(data.byteLength),
+        purpose: `put a message of ${data.byteLength} bytes into the socket`,
+      })
   }
   return ends
 }
 
 function restoreOptions(options: Record<string, bigint>, list: CallList, fd: number): void {
   if (options['passcred']) setOption(list, fd, SO.PASSCRED, int32(1))
-  for (const [key, name] of [['rcvtimeo', SO.RCVTIMEO], ['sndtimeo', SO.SNDTIMEO]] as const) {
+  for (const [key, name] of [
+    ['rcvtimeo', SO.RCVTIMEO],
+    ['sndtimeo', SO.SNDTIMEO],
+  ] as const) {
     const microseconds = options[key]
     if (!microseconds) continue
     const value = Buffer.alloc(16)
@@ -151,4 +163,3 @@ function int32(value: number): Buffer {
   bytes.writeInt32LE(value)
   return bytes
 }
-

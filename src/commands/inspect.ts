@@ -1,0 +1,21 @@
+import {Args, Flags} from '@oclif/core'
+import {BaseCommand} from '../cli/base-command.js'
+import {formatInspection} from '../report/inspection.js'
+
+export default class Inspect extends BaseCommand {
+  static override summary = 'Show what is inside a snapshot.'
+  static override description = 'Every frame and record is checked; nothing is started.'
+  static override examples = ['<%= config.bin %> inspect job.snap', '<%= config.bin %> inspect job.snap --json']
+  static override args = {file: Args.string({description: 'the snapshot: a path or SCHEME:REST', required: true})}
+  static override flags = {
+    keydir: Flags.string({description: 'folder of keys', helpValue: 'DIR'}),
+    json: Flags.boolean({description: 'print as JSON'}),
+  }
+
+  async run(): Promise<void> {
+    const {args, flags} = await this.parse(Inspect)
+    const {inspect} = await import('../operations/inspect.js')
+    const inspection = await inspect({src: args.file, keydir: flags.keydir})
+    process.stdout.write(`${flags.json ? JSON.stringify(inspection) : formatInspection(inspection)}\n`)
+  }
+}
