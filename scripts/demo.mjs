@@ -1,6 +1,7 @@
 /** The main job, to be watched: a counting program is frozen into a file, thawed, and counts on. */
 import {execFileSync, spawn} from 'node:child_process'
 import {mkdtempSync, openSync, readFileSync, rmSync} from 'node:fs'
+import {createRequire} from 'node:module'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
@@ -16,6 +17,7 @@ const snapshot = join(folder, 'counter.snap')
 setUp()
 execFileSync('gcc', ['-O1', '-o', join(folder, 'counter'), join(root, 'examples/counter.c')])
 
+closeOnExec()
 const say = (text) => console.log(`\n== ${text}`)
 const tail = () => console.log(readFileSync(out, 'utf8').trim().split('\n').slice(-3).join('\n'))
 
@@ -41,3 +43,11 @@ console.log(`process ${pid} counts on:`)
 tail()
 process.kill(pid, 'SIGKILL')
 rmSync(folder, {recursive: true})
+
+/** Descriptors that our own caller has leaked to us would become the counter's, and lead outside its snapshot. */
+function closeOnExec() {
+  const addon = createRequire(import.meta.url)('../build/Release/pmigrate.node')
+  const CLOSE_RANGE = 436
+  const CLOSE_RANGE_CLOEXEC = 4
+  addon.systemCall({number: CLOSE_RANGE, args: [3, 0xffffffff, CLOSE_RANGE_CLOEXEC]})
+}

@@ -2,6 +2,7 @@
  * Runs a command and reaps every orphan that it leaves: some init processes reap late, and a zombie keeps its pid taken.
  * Ends with the command's status; what is still running then is killed.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	close_range(3, ~0u, 0); /* what a caller leaked would be the targets' too */
 	child = fork();
 	if (child == 0) {
 		execvp(argv[1], argv + 1);
