@@ -40,6 +40,13 @@ const timeOuts: Record<number, TimeOut> = {
   [SYS.io_getevents]: {register: 'r8', unit: 'timespec'},
 }
 
+/** Calls that keep the time that is left in the caller's memory: the register that points at it, and its smaller unit in ns. */
+const updatedTimeOuts: Record<number, {register: keyof Registers; unit: bigint}> = {
+  [SYS.select]: {register: 'r8', unit: 1000n},
+  [SYS.pselect6]: {register: 'r8', unit: 1n},
+  [SYS.ppoll]: {register: 'rdx', unit: 1n},
+}
+
 /** Calls that give -EINTR after a stop though no signal came, and that may be made again (signal(7), "never restarted"). */
 const interruptedByStop: ReadonlySet<number> = new Set([
   SYS.epoll_wait,
@@ -72,11 +79,29 @@ export function interruptedCall(c: Capture, thread: StoppedThread): ThreadRecord
   const number = Number(BigInt.asIntN(64, thread.decoded.orig_rax))
   if (number < 0) return null
   const result = BigInt.asIntN(64, thread.decoded.rax)
-  if (RESTARTED_BY_KERNEL.has(result)) return {number, result, action: 'kernel'}
+  if (RESTARTED_BY_KERNEL.has(result)) return {number, result, action: 'kernel', remaining: updatedTimeOut(c, thread, number)}
   if (result === ERESTART_RESTARTBLOCK) return {number, result, action: 'restart', remaining: remaining(c, thread, number)}
   if (result === EINTR && interruptedByStop.has(number) && !hasDeliverableSignal(c, thread))
     return {number, result, action: 'restart', remaining: remaining(c, thread, number)}
   return null
+}
+
+/**
+ * select, pselect6 and ppoll write the time that is left into the caller's own time-out when they are interrupted, and are
+ * restarted with it. Nanoseconds; undefined when the call has none.
+ */
+function updatedTimeOut(c: Capture, {decoded}: StoppedThread, number: number): bigint | undefined {
+  const place = updatedTimeOuts[number]
+  return place && decoded[place.register] !== 0n ? readPair(c, decoded[place.register], place.unit) : undefined
+}
+
+/** The caller's time-out with what is left now, as bytes to be written to `address`. */
+export function timeOutToWrite(registers: Registers, number: number, left: bigint): {address: bigint; bytes: Buffer} {
+  const {register, unit} = updatedTimeOuts[number]!
+  const bytes = Buffer.alloc(16)
+  bytes.writeBigInt64LE(left / NANOSECONDS, 0)
+  bytes.writeBigInt64LE((left % NANOSECONDS) / unit, 8)
+  return {address: registers[register], bytes}
 }
 
 /** A signal that is pending and not blocked explains an EINTR: then it is genuine. */
@@ -110,8 +135,13 @@ function isAbsolute(number: number, registers: Registers): boolean {
 }
 
 function readTimespec(c: Capture, address: bigint): bigint {
+  return readPair(c, address, 1n)
+}
+
+/** Seconds and a smaller unit of `unit` nanoseconds. */
+function readPair(c: Capture, address: bigint, unit: bigint): bigint {
   const bytes = c.native.readMemory({pid: c.pid, address, length: 16})
-  return bytes.readBigInt64LE(0) * NANOSECONDS + bytes.readBigInt64LE(8)
+  return bytes.readBigInt64LE(0) * NANOSECONDS + bytes.readBigInt64LE(8) * unit
 }
 
 /**

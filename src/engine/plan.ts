@@ -16,6 +16,8 @@ const GAP_FDS = 8 // stay free, so that a new descriptor is never born with the 
 const SETTABLE = O.APPEND | O.NONBLOCK | O.NOATIME | O.DIRECT | O.ASYNC
 const NANOSECONDS = 1_000_000_000n
 const CLOCK_REALTIME = 0
+const CLOCK_BOOTTIME = 7
+const BOOT_CLOCKS = {1: 'CLOCK_MONOTONIC', 7: 'CLOCK_BOOTTIME'}
 const CPU_CLOCKS = new Set([2, 3]) // CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID
 const RLIMIT_NOFILE = 7
 
@@ -53,6 +55,7 @@ export class ProcessPlan {
     threads: new CallList('threads'),
     timers: new CallList('timers'),
     owners: new CallList('owners'),
+    locks: new CallList('locks'),
     leader: new CallList('leader'),
     seal: new CallList('seals'),
   }
@@ -319,6 +322,16 @@ export class ProcessPlan {
     const rest = this.remainingNs(ns, clock === CLOCK_REALTIME)
     const atLeast = rest > 0n ? rest : 1n
     return {seconds: atLeast / NANOSECONDS, nanoseconds: atLeast % NANOSECONDS}
+  }
+
+  /** The same as a point in time on `clock`, where that clock has gone on; timers that repeat then count what they missed. */
+  deadline(clock: number, left: Time): Time | undefined {
+    const {now} = this.options
+    const isRealtime = clock === CLOCK_REALTIME
+    if (!isRealtime && (now.bootId !== this.host.bootId || !(clock in BOOT_CLOCKS))) return undefined
+    const base = isRealtime ? this.host.realtime : clock === CLOCK_BOOTTIME ? this.host.boottime : this.host.monotonic
+    const at = base + left.seconds * NANOSECONDS + left.nanoseconds
+    return {seconds: at / NANOSECONDS, nanoseconds: at % NANOSECONDS}
   }
 
   remainingNs(left: bigint, isRealtime = false): bigint {

@@ -13,7 +13,7 @@ import type {Credentials, ThreadRecord} from '../snapshot/records.js'
 import type {SnapshotReader} from '../stream/api.js'
 import {isNativeError, type Native, native as loadNative} from './binding.js'
 import {CallList, type ChildPlace, UNEXPECTED, cString} from './call-list.js'
-import {ERESTART_RESTARTBLOCK, argumentsWithTimeOut, restartedRegisters} from './interrupted-call.js'
+import {ERESTART_RESTARTBLOCK, argumentsWithTimeOut, restartedRegisters, timeOutToWrite} from './interrupted-call.js'
 import {type Layout, makeLayout} from './layout.js'
 import {type Loader, openLoader} from './loader.js'
 import type {ProcessModel, SnapshotModel} from './model.js'
@@ -141,6 +141,7 @@ export class ProcessRestore {
     this.run(lists.owners)
     this.closeHighFds(limits)
     this.run(limits)
+    this.run(lists.locks)
     this.run(lists.leader)
     this.placeThreads()
   }
@@ -170,7 +171,7 @@ export class ProcessRestore {
 
   private lists(): CallList[] {
     const {lists, limits, atEnd} = this.plan
-    return [lists.files, lists.memory, lists.protect, lists.process, lists.threads, lists.timers, lists.owners, limits, lists.leader, lists.seal, atEnd]
+    return [lists.files, lists.memory, lists.protect, lists.process, lists.threads, lists.timers, lists.owners, limits, lists.locks, lists.leader, lists.seal, atEnd]
   }
 
   private finishFiles(): void {
@@ -439,6 +440,11 @@ export class ProcessRestore {
   private finalRegisters(thread: ThreadRecord, rip: bigint): Buffer {
     const old = decodeRegisters(Buffer.from(thread.registers))
     const {call} = thread
+    if (call?.action === 'kernel' && call.remaining !== undefined) {
+      const left = this.plan.remainingNs(call.remaining)
+      const {address, bytes} = timeOutToWrite(old, call.number, left > 0n ? left : 0n)
+      this.native.writeMemory({pid: this.leader, address, data: bytes})
+    }
     if (call?.action !== 'restart') return Buffer.from(thread.registers)
     const left = call.remaining === undefined ? undefined : this.plan.remainingNs(call.remaining)
     if (call.result !== ERESTART_RESTARTBLOCK) return restartedRegisters(old, call, left === undefined ? undefined : left > 0n ? left : 0n)

@@ -57,9 +57,9 @@ export class Sleeps {
     }
   }
 
+  /** Voluntary ones: being pushed off the CPU while it stops does not end a thread's sleep. */
   private switches(tid: number): number {
-    const {voluntarySwitches, involuntarySwitches} = parseStatus(this.read(tid, 'status'))
-    return voluntarySwitches + involuntarySwitches
+    return parseStatus(this.read(tid, 'status')).voluntarySwitches
   }
 
   /** CLOCK_MONOTONIC minus the scheduler clock of `cpu`, by sleeping there for a moment: exec_start is then the wake-up. */

@@ -211,7 +211,7 @@ export const vmFlagTable: Record<string, {meaning: string; class: 'carried' | 'i
     nh: 'no huge pages',
     mg: 'mergeable',
     sl: 'sealed',
-    dp: 'droppable',
+    dp: 'droppable', gu: 'has guard pages',
   }),
   ...flags('ignored', {
     mr: 'may read',

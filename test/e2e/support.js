@@ -1,6 +1,6 @@
 /** What the end-to-end tests share: folders, targets with clean descriptors, and the pmigrate command itself. */
 import {spawn} from 'node:child_process'
-import {closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {chmodSync, closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
@@ -14,6 +14,7 @@ const LONGEST_MS = 60_000
 /** A folder of the test's own, removed unless the test failed. */
 export function folderFor(t) {
   const folder = mkdtempSync(join(tmpdir(), 'pmigrate-test-'))
+  chmodSync(folder, 0o777) // some targets run as another user
   t.teardown(() => (t.passed ? rmSync(folder, {recursive: true, force: true}) : t.log(`kept: ${folder}`)))
   return folder
 }

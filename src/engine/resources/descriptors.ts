@@ -166,8 +166,9 @@ function restore(plan: ProcessPlan): void {
   }
   plan.attachOutside(list)
   for (const {file} of plan.filesWithDescriptors()) kinds.find(({restores}) => restores.includes(file.type))!.finish?.(file, plan, list, made.get(file.id)!)
+  // Closing any descriptor of a file gives its POSIX locks back: they are taken when nothing will be closed any more.
   for (const {fd, write, start, end} of plan.model.locks)
-    list.call(SYS.fcntl, [fd, F.SETLK, {bytes: flockStruct(write, start, end)}], {purpose: `take the lock on fd ${fd}`})
+    plan.lists.locks.call(SYS.fcntl, [fd, F.SETLK, {bytes: flockStruct(write, start, end)}], {purpose: `take the lock on fd ${fd}`})
 }
 
 function restoreState(plan: ProcessPlan, file: FileRecord, fd: number): void {

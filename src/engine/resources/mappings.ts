@@ -4,7 +4,7 @@
  */
 import {accessSync, constants} from 'node:fs'
 import {dirname} from 'node:path'
-import {MADV, MAP, MFD, O, PROT} from '../../kernel/constants.js'
+import {F, MADV, MAP, MFD, O, PROT} from '../../kernel/constants.js'
 import {type SmapsVma, vmFlagTable} from '../../kernel/proc.js'
 import {SYS} from '../../kernel/syscalls.js'
 import type {MappingRecord, ObjectRecord} from '../../snapshot/records.js'
@@ -146,6 +146,8 @@ function restore(plan: ProcessPlan): void {
     else if (mapping.type === 'shared-object') mapObject(plan, mapping)
   }
   for (const mapping of plan.model.mappings) protect(plan, mapping)
+  for (const {id, seals, name} of plan.model.objects.values())
+    if (seals) plan.lists.protect.call(SYS.fcntl, [plan.objectFds.get(id)!, F.ADD_SEALS, seals], {purpose: `seal ${name}`})
 }
 
 /** A new memfd, or an unlinked file in the folder where the old one was, of the right size; contents come later. */
@@ -216,7 +218,7 @@ function mapObject(plan: ProcessPlan, m: MappingRecord): void {
 
 /** Private mappings that will be filled are writable for the while, so that pages go in by the fast way. */
 function firstProtection(m: MappingRecord): number {
-  const isFilled = !m.shared && (m.type === 'anonymous' || m.type === 'shared-object')
+  const isFilled = !m.shared && (m.type !== 'file' || m.vmFlags.includes('ac')) // accounted: it was writable once
   return finalProtection(m) | (isFilled ? PROT.READ | PROT.WRITE : 0)
 }
 

@@ -42,7 +42,7 @@ export const pipe: DescriptorKind = {
     const fd = plan.openAt(
       list,
       `/proc/self/fd/${own}`,
-      accessOf(file.pipe!.end) | (file.flags & (O.NONBLOCK | O.DIRECT)),
+      accessOf(file.pipe!.end) | (file.flags & O.NONBLOCK),
       `open the ${file.pipe!.end} end of the pipe`,
     )
     plan.setFlags(list, fd, file.flags)
