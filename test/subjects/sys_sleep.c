@@ -5,33 +5,33 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 
-#define LENGTH 3.0
-#define LATE 0.7
+#define LENGTH 8.0
+#define LATE 1.0
 struct sleeper {
 	const char *name;
 	int (*sleep)(void);
 	int expected; /* result when nothing happens */
 	int expected_errno;
 };
-static const struct timespec length = {3, 0};
+static const struct timespec length = {8, 0};
 
 static struct timespec deadline(clockid_t clock)
 {
 	struct timespec t;
 
 	clock_gettime(clock, &t);
-	t.tv_sec += 3;
+	t.tv_sec += 8;
 	return t;
 }
 static int with_rem(void) { struct timespec rem; return syscall(SYS_nanosleep, &length, &rem); }
 static int without_rem(void) { return syscall(SYS_nanosleep, &length, NULL); }
 static int clock_relative(void) { return syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &length, NULL); }
 static int clock_absolute(void) { struct timespec t = deadline(CLOCK_MONOTONIC); return syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL); }
-static int by_poll(void) { return syscall(SYS_poll, NULL, 0, 3000); }
+static int by_poll(void) { return syscall(SYS_poll, NULL, 0, 8000); }
 static int by_ppoll(void) { struct timespec t = length; return syscall(SYS_ppoll, NULL, 0, &t, NULL, 8); }
-static int by_select(void) { struct timeval t = {3, 0}; return syscall(SYS_select, 0, NULL, NULL, NULL, &t); }
-static int by_epoll(void) { struct epoll_event e; int fd = epoll_create1(0); int r = syscall(SYS_epoll_wait, fd, &e, 1, 3000); close(fd); return r; }
-static int by_epoll_pwait(void) { struct epoll_event e; int fd = epoll_create1(0); int r = syscall(SYS_epoll_pwait, fd, &e, 1, 3000, NULL, 8); close(fd); return r; }
+static int by_select(void) { struct timeval t = {8, 0}; return syscall(SYS_select, 0, NULL, NULL, NULL, &t); }
+static int by_epoll(void) { struct epoll_event e; int fd = epoll_create1(0); int r = syscall(SYS_epoll_wait, fd, &e, 1, 8000); close(fd); return r; }
+static int by_epoll_pwait(void) { struct epoll_event e; int fd = epoll_create1(0); int r = syscall(SYS_epoll_pwait, fd, &e, 1, 8000, NULL, 8); close(fd); return r; }
 static int by_futex(void) { static int word; return syscall(SYS_futex, &word, FUTEX_WAIT, 0, &length); }
 static int by_futex_absolute(void) { static int word; struct timespec t = deadline(CLOCK_MONOTONIC); return syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, &t, NULL, -1); }
 
