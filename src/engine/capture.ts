@@ -19,8 +19,8 @@ import type {Capture, Rehearsal} from './resource.js'
 import {resources} from './resources/index.js'
 import {Sleeps} from './sleeps.js'
 import type {Steps} from './steps.js'
-import {Target} from './target.js'
-import {restartedRegisters} from './interrupted-call.js'
+import {type StoppedThread, Target} from './target.js'
+import {EINTR, hasDeliverableSignal, interruptedCall, restartedRegisters} from './interrupted-call.js'
 import {SIG} from '../kernel/constants.js'
 
 /** Bytes that native code needs at the site of injected calls; see Native.remoteCalls. */
@@ -51,7 +51,6 @@ export class ProcessCapture {
   private rehearsal!: ProcessView
   private sleeps!: Sleeps
   private target?: Target
-  private readonly threadRecords: Extract<AnyRecord, {kind: 'thread'}>[] = []
 
   constructor(options: CaptureOptions) {
     this.options = options
@@ -77,6 +76,7 @@ export class ProcessCapture {
   stop(): void {
     this.target = Target.stop(this.native, this.options.pid, STOP_TIMEOUT_MS)
     this.sleeps.stopped()
+    this.secureInterruptedCalls(this.target)
   }
 
   get stopped(): Target {
@@ -111,8 +111,11 @@ export class ProcessCapture {
     const target = this.target
     if (!target) return
     this.target = undefined
-    if (signal !== SIG.SIGKILL) this.restartInterruptedCalls(target)
-    target.release(signal)
+    try {
+      if (signal !== SIG.SIGKILL) this.restartInterruptedCalls(target)
+    } finally {
+      target.release(signal)
+    }
   }
 
   close(): void {
@@ -178,7 +181,6 @@ export class ProcessCapture {
     } finally {
       this.native.closeFd({fd: pidfd})
     }
-    this.threadRecords.push(...records.filter((record) => record.kind === 'thread'))
     return records
   }
   private objects = new ObjectTable()
@@ -201,14 +203,28 @@ export class ProcessCapture {
     return total
   }
 
-  /** Threads whose call gave -EINTR only because we stopped them make it anew; the kernel restarts all others. */
+  /**
+   * Threads whose call gave -EINTR only because we stopped them are set to make it anew, at once: should we die, they still
+   * do not see it. The kernel restarts all other calls by itself.
+   */
+  private secureInterruptedCalls(target: Target): void {
+    const where = {pid: this.options.pid, native: this.native, view: new ProcessView(this.options.pid), sleeps: this.sleeps}
+    for (const thread of target.threads) {
+      thread.call = interruptedCall(where, thread)
+      if (isOurs(thread)) this.native.setRegisters({tid: thread.tid, registers: restartedRegisters(thread.decoded, thread.call!, thread.call!.remaining)})
+    }
+  }
+
+  /** Before they go on: the time that has passed meanwhile, and signals that have come, which make an EINTR a genuine one. */
   private restartInterruptedCalls(target: Target): void {
-    for (const {tid, decoded} of target.threads) {
-      const call = this.threadRecords.find((record) => record.tid === tid)?.call
-      if (call?.action !== 'restart' || call.result !== -4n) continue
-      const passed = this.native.clocks().monotonic - this.sleeps.stoppedAtNs
-      const left = call.remaining === undefined ? undefined : call.remaining > passed ? call.remaining - passed : 0n
-      this.native.setRegisters({tid, registers: restartedRegisters(decoded, call, left)})
+    const view = new ProcessView(this.options.pid)
+    const passed = this.native.clocks().monotonic - this.sleeps.stoppedAtNs
+    for (const thread of target.threads) {
+      if (!isOurs(thread)) continue
+      const {remaining} = thread.call!
+      const left = remaining === undefined ? undefined : remaining > passed ? remaining - passed : 0n
+      const registers = hasDeliverableSignal(view, thread.tid) ? thread.registers : restartedRegisters(thread.decoded, thread.call!, left)
+      this.native.setRegisters({tid: thread.tid, registers})
     }
   }
 
@@ -233,6 +249,11 @@ export class ProcessCapture {
       vdsoDigest: createHash('sha256').update(image).digest('hex'),
     }
   }
+}
+
+/** Its call was interrupted by nothing but our stop. */
+function isOurs({call}: StoppedThread): boolean {
+  return call?.action === 'restart' && call.result === EINTR
 }
 
 function readVdso(native: Native, pid: number, {start, end}: {start: bigint; end: bigint}): Buffer {

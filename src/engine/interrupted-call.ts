@@ -7,12 +7,14 @@
 import {SYS} from '../kernel/syscalls.js'
 import {type Registers, encodeRegisters} from '../kernel/structs.js'
 import type {ThreadRecord} from '../snapshot/records.js'
-import type {Capture} from './resource.js'
+import type {Native} from './binding.js'
+import type {ProcessView} from './process-view.js'
+import type {Sleeps} from './sleeps.js'
 import type {StoppedThread} from './target.js'
 
 export const ERESTART_RESTARTBLOCK = -516n
 const RESTARTED_BY_KERNEL = new Set([-512n, -513n, -514n])
-const EINTR = -4n
+export const EINTR = -4n
 const NANOSECONDS = 1_000_000_000n
 const NANOSECONDS_PER_MS = 1_000_000n
 const FUTEX_COMMAND_MASK = 127n
@@ -74,14 +76,22 @@ const interruptedByStop: ReadonlySet<number> = new Set([
   SYS.futex,
 ])
 
+/** The stopped process in which the call was made. */
+export interface Where {
+  pid: number
+  native: Native
+  view: ProcessView
+  sleeps: Sleeps
+}
+
 /** How the thread's call was interrupted; null when it was in none. */
-export function interruptedCall(c: Capture, thread: StoppedThread): ThreadRecord['call'] {
+export function interruptedCall(c: Where, thread: StoppedThread): ThreadRecord['call'] {
   const number = Number(BigInt.asIntN(64, thread.decoded.orig_rax))
   if (number < 0) return null
   const result = BigInt.asIntN(64, thread.decoded.rax)
   if (RESTARTED_BY_KERNEL.has(result)) return {number, result, action: 'kernel', remaining: updatedTimeOut(c, thread, number)}
   if (result === ERESTART_RESTARTBLOCK) return {number, result, action: 'restart', remaining: remaining(c, thread, number)}
-  if (result === EINTR && interruptedByStop.has(number) && !hasDeliverableSignal(c, thread))
+  if (result === EINTR && interruptedByStop.has(number) && !hasDeliverableSignal(c.view, thread.tid))
     return {number, result, action: 'restart', remaining: remaining(c, thread, number)}
   return null
 }
@@ -90,7 +100,7 @@ export function interruptedCall(c: Capture, thread: StoppedThread): ThreadRecord
  * select, pselect6 and ppoll write the time that is left into the caller's own time-out when they are interrupted, and are
  * restarted with it. Nanoseconds; undefined when the call has none.
  */
-function updatedTimeOut(c: Capture, {decoded}: StoppedThread, number: number): bigint | undefined {
+function updatedTimeOut(c: Where, {decoded}: StoppedThread, number: number): bigint | undefined {
   const place = updatedTimeOuts[number]
   return place && decoded[place.register] !== 0n ? readPair(c, decoded[place.register], place.unit) : undefined
 }
@@ -105,13 +115,13 @@ export function timeOutToWrite(registers: Registers, number: number, left: bigin
 }
 
 /** A signal that is pending and not blocked explains an EINTR: then it is genuine. */
-function hasDeliverableSignal({view}: Capture, {tid}: StoppedThread): boolean {
+export function hasDeliverableSignal(view: ProcessView, tid: number): boolean {
   const {sigPnd, shdPnd, sigBlk} = view.threadStatus(tid)
   return ((sigPnd | shdPnd) & ~sigBlk) !== 0n
 }
 
 /** Nanoseconds that were left of a relative time-out; undefined when there is none (endless, or absolute). */
-function remaining(c: Capture, {tid, decoded}: StoppedThread, number: number): bigint | undefined {
+function remaining(c: Where, {tid, decoded}: StoppedThread, number: number): bigint | undefined {
   const timeOut = timeOuts[number]
   if (!timeOut || isAbsolute(number, decoded)) return undefined
   if (timeOut.remainder && decoded[timeOut.remainder] !== 0n) return readTimespec(c, decoded[timeOut.remainder])
@@ -121,7 +131,7 @@ function remaining(c: Capture, {tid, decoded}: StoppedThread, number: number): b
   return left > 0n ? left : 0n
 }
 
-function requested(c: Capture, {register, unit}: TimeOut, registers: Registers): bigint | undefined {
+function requested(c: Where, {register, unit}: TimeOut, registers: Registers): bigint | undefined {
   const value = registers[register]
   if (unit === 'timespec') return value === 0n ? undefined : readTimespec(c, value)
   const ms = BigInt.asIntN(32, value)
@@ -134,12 +144,12 @@ function isAbsolute(number: number, registers: Registers): boolean {
   return false
 }
 
-function readTimespec(c: Capture, address: bigint): bigint {
+function readTimespec(c: Where, address: bigint): bigint {
   return readPair(c, address, 1n)
 }
 
 /** Seconds and a smaller unit of `unit` nanoseconds. */
-function readPair(c: Capture, address: bigint, unit: bigint): bigint {
+function readPair(c: Where, address: bigint, unit: bigint): bigint {
   const bytes = c.native.readMemory({pid: c.pid, address, length: 16})
   return bytes.readBigInt64LE(0) * NANOSECONDS + bytes.readBigInt64LE(8) * unit
 }

@@ -6,6 +6,7 @@ import {readdirSync} from 'node:fs'
 import {PmigrateError} from '../errors.js'
 import {PTRACE, SIG} from '../kernel/constants.js'
 import {decodeRegisters, type Registers} from '../kernel/structs.js'
+import type {ThreadRecord} from '../snapshot/records.js'
 import {isNativeError, type Native, type Stop} from './binding.js'
 
 const EVENT_STOP = 128
@@ -18,6 +19,8 @@ export interface StoppedThread {
   decoded: Registers
   /** The signal of a group-stop, 0 when the thread was not stopped. */
   groupStop: number
+  /** The system call that the stop interrupted; filled in by ProcessCapture.stop. */
+  call: ThreadRecord['call']
 }
 
 export class Target {
@@ -133,7 +136,7 @@ export class Target {
     if (stop.kind === 'event' && stop.event === EVENT_STOP) {
       const registers = this.native.getRegisters({tid})
       const groupStop = stop.signal === SIG.SIGTRAP ? 0 : stop.signal
-      this.threads.push({tid, registers, decoded: decodeRegisters(registers), groupStop})
+      this.threads.push({tid, registers, decoded: decodeRegisters(registers), groupStop, call: null})
       return true
     }
     // A signal came first: the kernel delivers it (its handler's frame is laid), then our interrupt takes effect

@@ -10,7 +10,6 @@ import {parseStatus} from '../../kernel/proc.js'
 import {SYS} from '../../kernel/syscalls.js'
 import type {ThreadRecord} from '../../snapshot/records.js'
 import {CallList} from '../call-list.js'
-import {interruptedCall} from '../interrupted-call.js'
 import type {ProcessPlan} from '../plan.js'
 import {checked, room} from '../remote-batch.js'
 import type {Capture, Resource} from '../resource.js'
@@ -51,7 +50,6 @@ function captureThread(c: Capture, thread: StoppedThread): () => void {
   const rseq = native.getRseq({tid})
   const sigmask = native.getSigmask({tid})
   const pending = native.peekSiginfo({tid, shared: false})
-  const call = interruptedCall(c, thread)
   const outside = {
     robustList: robustList(c, tid),
     policy: policy(c, tid),
@@ -87,7 +85,7 @@ function captureThread(c: Capture, thread: StoppedThread): () => void {
         securebits: Number(securebits.result),
         noNewPrivs: status.noNewPrivs,
       },
-      call,
+      call: thread.call,
       ...outside,
     })
   }
