@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Builds what is missing or old. `log` gets a line for each part that is built. */
 export function setUp(log = console.error) {
-  part('packages', ['package.json', 'package-lock.json'], 'node_modules/.package-lock.json', installPackages, log)
+  part('packages', ['package-lock.json'], 'node_modules/.package-lock.json', installPackages, log)
   part(
     'addon',
     ['native', 'binding.gyp', 'pload/abi.h'],
@@ -50,8 +50,7 @@ function newestBelow(path) {
 }
 
 function installPackages() {
-  const command = existsSync(join(root, 'package-lock.json')) ? 'ci' : 'install'
-  run('npm', [command, '--no-audit', '--no-fund', '--ignore-scripts'])
+  run('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'])
 }
 
 /** tsc's own increments do not remove what has no source any more. */
