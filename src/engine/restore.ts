@@ -171,7 +171,20 @@ export class ProcessRestore {
 
   private lists(): CallList[] {
     const {lists, limits, atEnd} = this.plan
-    return [lists.files, lists.memory, lists.protect, lists.process, lists.threads, lists.timers, lists.owners, limits, lists.locks, lists.leader, lists.seal, atEnd]
+    return [
+      lists.files,
+      lists.memory,
+      lists.protect,
+      lists.process,
+      lists.threads,
+      lists.timers,
+      lists.owners,
+      limits,
+      lists.locks,
+      lists.leader,
+      lists.seal,
+      atEnd,
+    ]
   }
 
   private finishFiles(): void {

@@ -3,7 +3,23 @@ import {execFileSync, spawn} from 'node:child_process'
 import {existsSync, mkdirSync, openSync, readFileSync, readdirSync, truncateSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import test from 'ava'
-import {folderFor, freezeAndHalt, isGone, killQuietly, lastLine, lines, pmigrate, root, startSubject, startTarget, stateOf, subjects, thawDetached, until, verdict} from './support.js'
+import {
+  folderFor,
+  freezeAndHalt,
+  isGone,
+  killQuietly,
+  lastLine,
+  lines,
+  pmigrate,
+  root,
+  startSubject,
+  startTarget,
+  stateOf,
+  subjects,
+  thawDetached,
+  until,
+  verdict,
+} from './support.js'
 
 const counter = join(subjects, 'counter-static')
 const freezeSteps = ['check', 'open', 'rehearse', 'stop', 'capture', 'resume', 'carry', 'finish']
@@ -27,7 +43,11 @@ async function runsOn(t, {pid, output}) {
 
 const partsIn = (folder) => readdirSync(folder).filter((name) => name.includes('.part') || name === 'snap')
 
-for (const [fate, steps] of [['kill', haltSteps], ['term', freezeSteps], ['int', freezeSteps]])
+for (const [fate, steps] of [
+  ['kill', haltSteps],
+  ['term', freezeSteps],
+  ['int', freezeSteps],
+])
   for (const step of steps)
     test.serial(`SIG${fate.toUpperCase()} at step ${step} of freeze: the target runs on`, async (t) => {
       const target = await counting(t)
@@ -125,7 +145,9 @@ test.serial('a closed pipe behind stdout: exit 30, the target lives', async (t) 
 })
 
 test.serial('what is no target', async (t) => {
-  const kthread = readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && pid !== '1' && safe(`/proc/${pid}/cmdline`) === '' && /^Kthread:\s+1/m.test(safe(`/proc/${pid}/status`)))
+  const kthread = readdirSync('/proc').find(
+    (pid) => /^\d+$/.test(pid) && pid !== '1' && safe(`/proc/${pid}/cmdline`) === '' && /^Kthread:\s+1/m.test(safe(`/proc/${pid}/status`)),
+  )
   const own = String(process.pid)
   const cases = [
     ['4000000', 10, /no such process/],
@@ -170,7 +192,14 @@ test.serial('a zombie, and a process that is already traced', async (t) => {
   t.regex(second.stderr, /traced by process \d+ \(strace\)/)
 })
 
-for (const [what, message] of [['io_uring', /io_uring instance[^]*UV_USE_IO_URING/], ['tcp', /fd 3 is a IPv4 stream socket/], ['inotify', /fd 3 is an inotify/], ['userfaultfd', /userfaultfd/], ['seccomp', /seccomp filter/], ['child', /1 child process/]])
+for (const [what, message] of [
+  ['io_uring', /io_uring instance[^]*UV_USE_IO_URING/],
+  ['tcp', /fd 3 is a IPv4 stream socket/],
+  ['inotify', /fd 3 is an inotify/],
+  ['userfaultfd', /userfaultfd/],
+  ['seccomp', /seccomp filter/],
+  ['child', /1 child process/],
+])
   test.serial(`${what} is refused by name before the target is stopped`, async (t) => {
     const folder = folderFor(t)
     const subject = await startSubject(t, 'refuse', folder, [what])
@@ -210,7 +239,11 @@ test.serial('another loader: absent, no loader, wrong ABI', async (t) => {
   wrong.writeUInt32LE(99, note)
   writeFileSync(join(folder, 'wrong'), wrong, {mode: 0o755})
   writeFileSync(join(folder, 'good'), loader, {mode: 0o755})
-  for (const [file, message] of [['/nowhere', /cannot open/], ['/bin/true', /is not a loader/], [join(folder, 'wrong'), /ABI version 99/]]) {
+  for (const [file, message] of [
+    ['/nowhere', /cannot open/],
+    ['/bin/true', /is not a loader/],
+    [join(folder, 'wrong'), /ABI version 99/],
+  ]) {
     const result = await pmigrate(['thaw', '--src', snapshot, '--loader', file])
     t.is(result.status, 40)
     t.regex(result.stderr, message)

@@ -20,7 +20,10 @@ async function carriesOn(t, command, args, {moreThan = 20, env} = {}) {
   const thawed = await thawDetached(t, snapshot)
   await until('the program says more', () => lines(output).length > before + moreThan || (isGone(thawed) && t.fail(lines(output).slice(-3).join('\n'))))
   const numbers = lines(output).map((line) => Number(/\d+/.exec(line)?.[0]))
-  t.true(numbers.every((n, i) => i === 0 || n >= numbers[i - 1]), `not in order: ${numbers.join(' ')}`)
+  t.true(
+    numbers.every((n, i) => i === 0 || n >= numbers[i - 1]),
+    `not in order: ${numbers.join(' ')}`,
+  )
 }
 
 for (const name of ['counter-static', 'counter-pie', 'counter-musl'])
@@ -87,7 +90,9 @@ func main() {
 }`
   const folder = folderFor(t)
   writeFileSync(join(folder, 'main.go'), program)
-  execFileSync('go', ['build', '-o', join(folder, 'program'), join(folder, 'main.go')], {env: {...process.env, HOME: folder, GOCACHE: join(folder, 'cache'), GOFLAGS: '-mod=mod'}})
+  execFileSync('go', ['build', '-o', join(folder, 'program'), join(folder, 'main.go')], {
+    env: {...process.env, HOME: folder, GOCACHE: join(folder, 'cache'), GOFLAGS: '-mod=mod'},
+  })
   await carriesOn(t, join(folder, 'program'), () => [])
 })
 
@@ -126,7 +131,9 @@ function positionIn(pid, path) {
 }
 
 function pseudoRandom(size) {
-  const block = createHash('shake256', {outputLength: 1 << 20}).update('pmigrate').digest()
+  const block = createHash('shake256', {outputLength: 1 << 20})
+    .update('pmigrate')
+    .digest()
   const out = Buffer.alloc(size)
   for (let at = 0; at < size; at += block.length) {
     block.copy(out, at)
@@ -137,12 +144,27 @@ function pseudoRandom(size) {
 
 test.serial('sha256sum in the middle of a file', async (t) => {
   const sum = (input) => createHash('sha256').update(readFileSync(input)).digest('hex')
-  await sameResult(t, 'sha256sum', (input) => [input], sum, (output) => readFileSync(output, 'utf8').split(' ')[0])
+  await sameResult(
+    t,
+    'sha256sum',
+    (input) => [input],
+    sum,
+    (output) => readFileSync(output, 'utf8').split(' ')[0],
+  )
 })
 
 test.serial('xz -T2 in the middle of a file', async (t) => {
-  const unpacked = (output) => createHash('sha256').update(execFileSync('xz', ['-dc', output], {maxBuffer: 1 << 28})).digest('hex')
-  await sameResult(t, 'xz', (input) => ['-0', '-T2', '-c', input], (input) => createHash('sha256').update(readFileSync(input)).digest('hex'), unpacked)
+  const unpacked = (output) =>
+    createHash('sha256')
+      .update(execFileSync('xz', ['-dc', output], {maxBuffer: 1 << 28}))
+      .digest('hex')
+  await sameResult(
+    t,
+    'xz',
+    (input) => ['-0', '-T2', '-c', input],
+    (input) => createHash('sha256').update(readFileSync(input)).digest('hex'),
+    unpacked,
+  )
 })
 
 test.serial('gdb sees whole stacks after thaw', async (t) => {

@@ -4,8 +4,22 @@ import test from 'ava'
 import {folderFor, freezeAndHalt, pmigrate, startSubject, thawDetached, verdict} from './support.js'
 
 const all = [
-  'fpu', 'avx512', 'threads64', 'sys_sleep', 'sys_block', 'memory', 'mem_files', 'mem_maps', 'signals', 'timers', 'process', 'credentials', 'fd_files',
-  'fd_special', 'fd_pipes', 'rseq',
+  'fpu',
+  'avx512',
+  'threads64',
+  'sys_sleep',
+  'sys_block',
+  'memory',
+  'mem_files',
+  'mem_maps',
+  'signals',
+  'timers',
+  'process',
+  'credentials',
+  'fd_files',
+  'fd_special',
+  'fd_pipes',
+  'rseq',
 ]
 
 for (const name of all) {

@@ -59,7 +59,9 @@ export function pmigrate(args, {env, input, uid, gid, cwd} = {}) {
     const err = []
     child.stdout.on('data', (chunk) => out.push(chunk))
     child.stderr.on('data', (chunk) => err.push(chunk))
-    child.on('close', (status, signal) => resolve({status, signal, stdout: Buffer.concat(out), text: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString()}))
+    child.on('close', (status, signal) =>
+      resolve({status, signal, stdout: Buffer.concat(out), text: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString()}),
+    )
   })
 }
 

@@ -59,8 +59,7 @@ export const LOCK_EOF = (1n << 63n) - 1n
 
 /** /proc/locks, and the "lock:" lines of fdinfo without that word. Kinds of locks that are not known are left out. */
 export function parseLocks(text: string): FileLock[] {
-  const pattern =
-    /^\d+: (-> )?(POSIX|FLOCK|OFDLCK|LEASE|DELEG) +(\S+) +(READ|WRITE|UNLCK) +(-?\d+) +([0-9a-f]+):([0-9a-f]+):(\d+) (\d+) (\d+|EOF)/gm
+  const pattern = /^\d+: (-> )?(POSIX|FLOCK|OFDLCK|LEASE|DELEG) +(\S+) +(READ|WRITE|UNLCK) +(-?\d+) +([0-9a-f]+):([0-9a-f]+):(\d+) (\d+) (\d+|EOF)/gm
   return [...text.matchAll(pattern)].map(([, arrow, type, mode, access, pid, major, minor, inode, start, end]) => ({
     type: type as FileLock['type'],
     mode: mode!,

@@ -39,12 +39,7 @@ export const pipe: DescriptorKind = {
   restore(file, plan, list) {
     const ends = plan.once(`pipe ${file.pipe!.pipe}`, () => makePipe(plan, list, file.pipe!.pipe, file.pipe!.capacity))
     const own = file.pipe!.end === 'read' ? ends.read : ends.write
-    const fd = plan.openAt(
-      list,
-      `/proc/self/fd/${own}`,
-      accessOf(file.pipe!.end) | (file.flags & O.NONBLOCK),
-      `open the ${file.pipe!.end} end of the pipe`,
-    )
+    const fd = plan.openAt(list, `/proc/self/fd/${own}`, accessOf(file.pipe!.end) | (file.flags & O.NONBLOCK), `open the ${file.pipe!.end} end of the pipe`)
     plan.setFlags(list, fd, file.flags)
     return fd
   },
