@@ -1,5 +1,5 @@
 /** The original's commands pfrez and pthaw: their single-dash flags (-pid=1, -pid 1) in front of freeze and thaw. */
-import {execute} from '@oclif/core'
+import {execute} from '@oclif/core/execute'
 
 /** `names`: the original's flags, which may come with one dash; everything else passes as it is. */
 export async function runAs(command, names) {

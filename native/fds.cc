@@ -1,6 +1,7 @@
 // pidfd_getfd(2), kcmp(2), and what can be read from a socket without taking it.
 #include "fds.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -44,6 +45,27 @@ std::vector<std::vector<uint8_t>> peek_socket(int fd, size_t most) {
   }
   setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof off);
   return messages;
+}
+
+std::vector<uint8_t> read_file(const char* path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(errno, "open", path);
+  std::vector<uint8_t> data(4096);
+  size_t length = 0;
+  for (;;) {
+    ssize_t got = read(fd, data.data() + length, data.size() - length);
+    if (got < 0) {
+      int error = errno;
+      close(fd);
+      fail(error, "read", path);
+    }
+    if (got == 0) break;
+    length += static_cast<size_t>(got);
+    if (data.size() - length < 2048) data.resize(2 * data.size());
+  }
+  close(fd);
+  data.resize(length);
+  return data;
 }
 
 void set_foreground(int fd, int pgid) {

@@ -47,6 +47,8 @@ Napi::Value js_close_fd(const Info& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value js_read_file(const Info& info) { return copy(info.Env(), read_file(options(info).Get("path").As<Napi::String>().Utf8Value().c_str())); }
+
 Napi::Value js_peek_socket(const Info& info) {
   auto messages = peek_socket(integer(options(info), "fd"), static_cast<size_t>(number(options(info), "maxBytes")));
   Napi::Array array = Napi::Array::New(info.Env(), messages.size());
@@ -142,6 +144,7 @@ void add_system(Napi::Env env, Napi::Object exports) {
   add<js_pidfd_getfd>(env, exports, "pidfdGetfd");
   add<js_kcmp>(env, exports, "kcmp");
   add<js_close_fd>(env, exports, "closeFd");
+  add<js_read_file>(env, exports, "readFile");
   add<js_peek_socket>(env, exports, "peekSocket");
   add<js_set_foreground>(env, exports, "setForeground");
   add<js_spawn_loader>(env, exports, "spawnLoader");

@@ -1,5 +1,7 @@
 /** What all commands share: flags of one meaning, and how errors are told. */
-import {Command, Errors, Flags} from '@oclif/core'
+import {Command} from '@oclif/core/command'
+import {CLIError} from '@oclif/core/errors'
+import * as Flags from '@oclif/core/flags'
 import {PmigrateError} from '../errors.js'
 import {parseDuration} from './durations.js'
 
@@ -58,6 +60,6 @@ export abstract class BaseCommand extends Command {
 function describe(error: Error): {code: string; message: string; hint: string; exit: number; stack?: string} {
   if (error instanceof PmigrateError) return {code: error.code, message: error.message, hint: error.hint, exit: error.exit}
   if (error.name === 'AbortError') return {code: 'PM_ABORTED', message: 'given up on request; the target runs on', hint: '', exit: 130}
-  if (error instanceof Errors.CLIError) return {code: 'PM_USAGE', message: error.message.split('\n')[0]!, hint: 'see `pmigrate help`', exit: EXIT_USAGE}
+  if (error instanceof CLIError) return {code: 'PM_USAGE', message: error.message.split('\n')[0]!, hint: 'see `pmigrate help`', exit: EXIT_USAGE}
   return {code: 'PM_BUG', message: error.message, hint: 'this is a bug: please report it with the command', exit: EXIT_BUG, stack: error.stack}
 }

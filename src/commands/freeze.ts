@@ -1,4 +1,5 @@
-import {Args, Flags} from '@oclif/core'
+import * as Args from '@oclif/core/args'
+import * as Flags from '@oclif/core/flags'
 import {PmigrateError} from '../errors.js'
 import {BaseCommand, durationFlag, parsePairs, parsePid} from '../cli/base-command.js'
 import {formatBytes, formatMs} from '../report/units.js'

@@ -1,5 +1,5 @@
 import {constants} from 'node:os'
-import {Flags} from '@oclif/core'
+import * as Flags from '@oclif/core/flags'
 import type {Thawed} from '../operations/types.js'
 import {BaseCommand, durationFlag, parsePairs} from '../cli/base-command.js'
 import {formatMs} from '../report/units.js'

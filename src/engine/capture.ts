@@ -5,10 +5,11 @@
 import {readFileSync} from 'node:fs'
 import {createHash} from 'node:crypto'
 import {hostname, release} from 'node:os'
+import {setImmediate as nextTurn} from 'node:timers/promises'
 import {PmigrateError} from '../errors.js'
 import {parseCpuinfo} from '../kernel/proc.js'
 import type {AnyRecord, HostRecord, MappingRecord} from '../snapshot/records.js'
-import type {SnapshotWriter} from '../stream/api.js'
+import type {BlockWriter, SnapshotWriter} from '../stream/api.js'
 import {type Native, native as loadNative} from './binding.js'
 import {MappedFiles} from './mapped-files.js'
 import {type PageMap, guardsOf, ownPages, sendCarried, sendObject, sendPages, walkPages} from './memory-pages.js'
@@ -49,6 +50,8 @@ export class ProcessCapture {
   private readonly options: CaptureOptions
   private readonly files: MappedFiles
   private rehearsal!: ProcessView
+  /** What is known of this host before the stop; the clocks are read during it. */
+  private host!: Omit<HostRecord, 'monotonic' | 'boottime' | 'realtime'>
   private sleeps!: Sleeps
   private target?: Target
 
@@ -70,6 +73,7 @@ export class ProcessCapture {
     for (const resource of resources) resource.rehearse?.(rehearsal)
     refuse(pid, rehearsal)
     this.rehearsal = view
+    this.host = this.describeHost(view)
     this.sleeps = new Sleeps(this.native, pid, view.tids)
   }
 
@@ -94,8 +98,7 @@ export class ProcessCapture {
       const guards = guardsOf(pages, mapping)
       if (guards.length > 0) mapping.guards = guards
     }
-    await this.writeRecords(writer, records)
-    const pagesBytes = await this.sendMemory(writer, mappings, pages)
+    const pagesBytes = await this.sendAll(writer, records, mappings, pages)
     const count = (kind: string) => records.filter((record) => record.kind === kind).length
     return {
       threads: count('thread'),
@@ -149,7 +152,7 @@ export class ProcessCapture {
   private captureRecords(): AnyRecord[] {
     const {pid, mapped} = this.options
     const view = new ProcessView(pid)
-    const records: AnyRecord[] = [this.hostRecord(view)]
+    const records: AnyRecord[] = [{...this.host, ...this.native.clocks()}]
     const target = this.stopped
     const main = target.main
     const threads = [main, ...target.threads.filter((thread) => thread !== main)]
@@ -185,6 +188,24 @@ export class ProcessCapture {
   }
   private objects = new ObjectTable()
 
+  /** Records go first; but pages are read by worker threads while the records are being encoded here. */
+  private async sendAll(writer: SnapshotWriter, records: readonly AnyRecord[], mappings: readonly MappingRecord[], pages: PageMap): Promise<number> {
+    const {promise: recordsSent, resolve, reject} = withResolvers()
+    const behindRecords: BlockWriter = {
+      acquire: (maxRuns) => writer.acquire(maxRuns),
+      release: (block) => writer.release(block),
+      submitData: async (...block) => {
+        await recordsSent
+        await writer.submitData(...block)
+      },
+    }
+    const memory = this.sendMemory(behindRecords, mappings, pages)
+    memory.catch(() => {}) // awaited below; it may fail while the records are still under way
+    await nextTurn()
+    await this.writeRecords(writer, records).then(resolve, reject)
+    return memory
+  }
+
   private async writeRecords(writer: SnapshotWriter, records: readonly AnyRecord[]): Promise<void> {
     const counts: Record<string, number> = {}
     for (const record of records) {
@@ -194,7 +215,7 @@ export class ProcessCapture {
     await writer.writeRecord({kind: 'metadataEnd', counts})
   }
 
-  private async sendMemory(writer: SnapshotWriter, mappings: readonly MappingRecord[], pages: PageMap): Promise<number> {
+  private async sendMemory(writer: BlockWriter, mappings: readonly MappingRecord[], pages: PageMap): Promise<number> {
     const {pid} = this.options
     const ranges = (isAnonymous: boolean) => mappings.filter(({type}) => (type === 'anonymous') === isAnonymous).flatMap((mapping) => ownPages(pages, mapping))
     let total = await sendPages(this.native, writer, pid, ranges(true), true)
@@ -228,12 +249,10 @@ export class ProcessCapture {
     }
   }
 
-  private hostRecord(view: ProcessView): HostRecord {
-    const {native} = this
-    const clocks = native.clocks()
+  private describeHost(view: ProcessView): Omit<HostRecord, 'monotonic' | 'boottime' | 'realtime'> {
     const cpu = parseCpuinfo(readFileSync('/proc/cpuinfo', 'utf8'))
     const vdso = view.maps.find(({path}) => path === '[vdso]')
-    const image = vdso ? readVdso(native, view.pid, vdso) : Buffer.alloc(0)
+    const image = vdso ? readVdso(this.native, view.pid, vdso) : Buffer.alloc(0)
     return {
       kind: 'host',
       hostname: hostname(),
@@ -243,12 +262,22 @@ export class ProcessCapture {
       bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
       cpuModel: cpu.model,
       cpuFlags: cpu.flags,
-      xcr0: native.xsaveLayout().xcr0,
-      ...clocks,
+      xcr0: this.native.xsaveLayout().xcr0,
       vdsoBytes: image.length,
       vdsoDigest: createHash('sha256').update(image).digest('hex'),
     }
   }
+}
+
+function withResolvers(): {promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void} {
+  let resolve!: () => void
+  let reject!: (error: unknown) => void
+  const promise = new Promise<void>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  promise.catch(() => {}) // whoever waits for it is told
+  return {promise, resolve, reject}
 }
 
 /** Its call was interrupted by nothing but our stop. */

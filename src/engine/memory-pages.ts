@@ -6,7 +6,7 @@ import {fstatSync, openSync, closeSync, read as readCallback} from 'node:fs'
 import {promisify} from 'node:util'
 import {PmigrateError} from '../errors.js'
 import type {MappingRecord} from '../snapshot/records.js'
-import type {SnapshotWriter} from '../stream/api.js'
+import type {BlockWriter} from '../stream/api.js'
 import type {Native} from './binding.js'
 import type {MappedFiles} from './mapped-files.js'
 import type {CapturedObject} from './objects.js'
@@ -54,7 +54,7 @@ export function ownPages(map: PageMap, mapping: MappingRecord): Range[] {
     mapping.type === 'anonymous'
       ? ({categories}: {categories: number}) => !(categories & PAGE.PFNZERO)
       : ({categories}: {categories: number}) => !(categories & PAGE.FILE) && !(categories & PAGE.PFNZERO)
-  return clip(map.populated.filter(isWorth), mapping)
+  return clip(map.populated, mapping).filter(isWorth)
 }
 
 function clip<T extends Range>(ranges: readonly T[], {start, end}: Range): T[] {
@@ -77,32 +77,48 @@ function firstEndingAfter(ranges: readonly Range[], address: bigint): number {
   return low
 }
 
-/** Parts of `ranges` that fit one block: at most `most` bytes and MAX_RUNS pieces. Consumes from the front. */
-function takeBlock(ranges: Range[], most: number): BigUint64Array {
-  const out: bigint[] = []
-  let left = BigInt(most) & ~(PAGE_BYTES - 1n)
-  while (ranges.length > 0 && left > 0n && out.length < 2 * MAX_RUNS) {
-    const first = ranges[0]!
-    const length = first.end - first.start < left ? first.end - first.start : left
-    out.push(first.start, length)
-    left -= length
-    if (first.start + length === first.end) ranges.shift()
-    else ranges[0] = {...first, start: first.start + length}
+/** Ranges that are handed out block by block. */
+class RangeQueue {
+  private readonly ranges: readonly Range[]
+  private next = 0
+  private from: bigint
+
+  constructor(ranges: readonly Range[]) {
+    this.ranges = ranges
+    this.from = ranges[0]?.start ?? 0n
   }
-  return BigUint64Array.from(out)
+
+  get isEmpty(): boolean {
+    return this.next >= this.ranges.length
+  }
+
+  /** What fits one block: at most `most` bytes and MAX_RUNS pieces, as [address, length, ...]. */
+  take(most: number): BigUint64Array {
+    const out: bigint[] = []
+    let left = BigInt(most) & ~(PAGE_BYTES - 1n)
+    while (!this.isEmpty && left > 0n && out.length < 2 * MAX_RUNS) {
+      const {end} = this.ranges[this.next]!
+      const length = end - this.from < left ? end - this.from : left
+      out.push(this.from, length)
+      left -= length
+      this.from += length
+      if (this.from === end) this.from = this.ranges[++this.next]?.start ?? 0n
+    }
+    return BigUint64Array.from(out)
+  }
 }
 
 /**
  * Reads the ranges of a stopped process into data blocks, several at a time. `skipZero`: pages of zeros need not travel
  * (memory that starts as zeros). Resolves when all has been read; the blocks may still be on their way out.
  */
-export async function sendPages(native: Native, writer: SnapshotWriter, pid: number, ranges: readonly Range[], skipZero: boolean): Promise<number> {
-  const todo = [...ranges]
+export async function sendPages(native: Native, writer: BlockWriter, pid: number, ranges: readonly Range[], skipZero: boolean): Promise<number> {
+  const todo = new RangeQueue(ranges)
   let total = 0
   const pump = async (): Promise<void> => {
-    while (todo.length > 0) {
+    while (!todo.isEmpty) {
       const block = await writer.acquire(MAX_RUNS)
-      const wanted = takeBlock(todo, block.capacity)
+      const wanted = todo.take(block.capacity)
       if (wanted.length === 0) return writer.release(block)
       const {runs, bytes, lost} = await native.readPages({pid, ranges: wanted, buffer: block.data, offset: block.offset, skipZero})
       if (lost > 0) throw new PmigrateError('PM_UNSUPPORTED_STATE', `${lost} bytes of memory near ${wanted[0]!.toString(16)} of process ${pid} cannot be read`)
@@ -122,7 +138,7 @@ async function allOf(work: Promise<void>[]): Promise<void> {
 }
 
 /** Unmodified pages of mapped files, read from the files themselves. To be called while the target does not wait for us. */
-export async function sendCarried(writer: SnapshotWriter, files: MappedFiles, pid: number, mappings: readonly MappingRecord[], map: PageMap): Promise<number> {
+export async function sendCarried(writer: BlockWriter, files: MappedFiles, pid: number, mappings: readonly MappingRecord[], map: PageMap): Promise<number> {
   let total = 0
   for (const mapping of mappings) {
     if (!mapping.carried || mapping.type !== 'file') continue
@@ -134,7 +150,7 @@ export async function sendCarried(writer: SnapshotWriter, files: MappedFiles, pi
   return total
 }
 
-async function sendFileRange(writer: SnapshotWriter, pid: number, fd: number, mapping: MappingRecord, range: Range): Promise<number> {
+async function sendFileRange(writer: BlockWriter, pid: number, fd: number, mapping: MappingRecord, range: Range): Promise<number> {
   let total = 0
   for (let at = range.start; at < range.end;) {
     const block = await writer.acquire(1)
@@ -165,7 +181,7 @@ function subtract({start, end}: Range, holes: readonly Range[]): Range[] {
 }
 
 /** Contents of a memfd, shared memory or deleted file: through a descriptor where one can be had, else through a mapping. */
-export async function sendObject(native: Native, writer: SnapshotWriter, {record, source}: CapturedObject): Promise<number> {
+export async function sendObject(native: Native, writer: BlockWriter, {record, source}: CapturedObject): Promise<number> {
   const fd = openSource(source)
   if (fd === undefined) return sendObjectByMapping(native, writer, record.id, source.memory ?? [])
   try {
@@ -188,7 +204,7 @@ const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const LSEEK = 8
 
-async function sendObjectByFd(native: Native, writer: SnapshotWriter, id: number, fd: number): Promise<number> {
+async function sendObjectByFd(native: Native, writer: BlockWriter, id: number, fd: number): Promise<number> {
   const size = fstatSync(fd).size
   const seek = (offset: number, whence: number) => Number(native.systemCall({number: LSEEK, args: [fd, offset, whence]}))
   let total = 0
@@ -210,17 +226,12 @@ async function sendObjectByFd(native: Native, writer: SnapshotWriter, id: number
   return total
 }
 
-async function sendObjectByMapping(
-  native: Native,
-  writer: SnapshotWriter,
-  id: number,
-  pieces: NonNullable<CapturedObject['source']['memory']>,
-): Promise<number> {
+async function sendObjectByMapping(native: Native, writer: BlockWriter, id: number, pieces: NonNullable<CapturedObject['source']['memory']>): Promise<number> {
   let total = 0
   for (const {pid, start, end, offset} of pieces)
-    for (const todo: Range[] = [{start, end}]; todo.length > 0;) {
+    for (const todo = new RangeQueue([{start, end}]); !todo.isEmpty;) {
       const block = await writer.acquire(MAX_RUNS)
-      const ranges = takeBlock(todo, block.capacity)
+      const ranges = todo.take(block.capacity)
       const {runs, bytes} = await native.readPages({pid, ranges, buffer: block.data, offset: block.offset, skipZero: true})
       for (let i = 0; i < runs.length; i += 2) runs[i] = runs[i]! - start + offset
       if (bytes === 0) writer.release(block)

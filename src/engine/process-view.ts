@@ -2,9 +2,10 @@
  * What /proc says of one process, read when first asked for and kept: so one view is one moment. Freeze makes one view
  * while the target runs (the rehearsal) and another while it is stopped.
  */
-import {readFileSync, readdirSync, readlinkSync, statSync} from 'node:fs'
+import {readdirSync, readlinkSync, statSync} from 'node:fs'
 import {PmigrateError} from '../errors.js'
 import {parseFdinfo, parseLimits, parseMaps, parseSmaps, parseStat, parseStatus, parseTimers} from '../kernel/proc.js'
+import {native} from './binding.js'
 
 export class ProcessView {
   readonly pid: number
@@ -63,7 +64,7 @@ export class ProcessView {
     return this.once(`stat ${name}`, () => this.guard(name, () => statSync(`/proc/${this.pid}/${name}`, {bigint: true})))
   }
   bytes(name: string): Buffer {
-    return this.guard(name, () => readFileSync(`/proc/${this.pid}/${name}`))
+    return this.guard(name, () => native().readFile({path: `/proc/${this.pid}/${name}`}))
   }
   text(name: string): string {
     return this.bytes(name).toString('utf8')
@@ -71,7 +72,9 @@ export class ProcessView {
   /** As text, but undefined where the file is absent or may not be read. */
   optional(name: string): string | undefined {
     try {
-      return readFileSync(`/proc/${this.pid}/${name}`, 'utf8')
+      return native()
+        .readFile({path: `/proc/${this.pid}/${name}`})
+        .toString('utf8')
     } catch {
       return undefined
     }

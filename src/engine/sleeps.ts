@@ -85,6 +85,6 @@ export class Sleeps {
   }
 
   private read(tid: number, name: string): string {
-    return readFileSync(`/proc/${this.pid}/task/${tid}/${name}`, 'utf8')
+    return this.native.readFile({path: `/proc/${this.pid}/task/${tid}/${name}`}).toString('utf8')
   }
 }

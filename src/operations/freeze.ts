@@ -4,6 +4,7 @@ import {Steps} from '../engine/steps.js'
 import {PmigrateError, toError} from '../errors.js'
 import {SIG} from '../kernel/constants.js'
 import {openSnapshotWriter} from './stages.js'
+import {warmUp} from './warm-up.js'
 import type {FreezeOptions, FreezeResult} from './types.js'
 
 export async function freeze(options: FreezeOptions): Promise<FreezeResult> {
@@ -16,6 +17,7 @@ export async function freeze(options: FreezeOptions): Promise<FreezeResult> {
     const writer = await steps.run('open', () => openSnapshotWriter(options))
     try {
       await steps.run('rehearse', () => capture.rehearse())
+      await steps.run('warm-up', () => warmUp())
       const stopBegan = performance.now()
       await steps.run('stop', () => capture.stop())
       const {finishCarried, ...summary} = await steps.run('capture', () => capture.capture(writer))

@@ -1,21 +1,20 @@
 /** Blocks as bytes (docs/format.md): records, data, totals, index. Pure. */
-import {Decoder, Encoder} from 'cbor-x'
+import {Encoder} from 'cbor-x'
 import {PmigrateError} from '../errors.js'
-import {type AnyRecord, type DataBlock, type RecordKind, schemas} from './records.js'
+import type {AnyRecord, DataBlock} from './records.js'
 
 export const BLOCK_BYTES = 1 << 20
 export const BLOCK = {records: 1, data: 2, totals: 3, index: 4} as const
 export const DATA_HEADER_BYTES = 16
 export const RUN_BYTES = 16
-const RECORD_HEADER_BYTES = 5
-const CRITICAL = 1
+export const RECORD_HEADER_BYTES = 5
+export const CRITICAL = 1
 const TOTALS_BYTES = 40
 const INDEX_ENTRY_BYTES = 16
 const PAGE = 4096n
 const targets = ['', 'memory', 'carried', 'object'] as const
 
 const encoder = new Encoder({useRecords: false, mapsAsObjects: true, variableMapSize: true, int64AsType: 'bigint'} as ConstructorParameters<typeof Encoder>[0])
-const decoder = new Decoder({useRecords: false, mapsAsObjects: true, int64AsType: 'bigint'} as ConstructorParameters<typeof Decoder>[0])
 
 /** One record with its length and flags. */
 export function encodeRecord(record: AnyRecord): Buffer {
@@ -25,44 +24,6 @@ export function encodeRecord(record: AnyRecord): Buffer {
   out.writeUInt8(record.kind === 'note' ? 0 : CRITICAL, 4)
   body.copy(out, RECORD_HEADER_BYTES)
   return out
-}
-
-/** The records of a records block (its type byte included), validated. Unknown kinds that are not critical are left out. */
-export function decodeRecords(block: Buffer): AnyRecord[] {
-  const records: AnyRecord[] = []
-  for (let at = 1; at < block.length;) {
-    if (at + RECORD_HEADER_BYTES > block.length) throw damaged('a record is cut')
-    const length = block.readUInt32LE(at)
-    const critical = (block.readUInt8(at + 4) & CRITICAL) !== 0
-    const start = at + RECORD_HEADER_BYTES
-    if (length > block.length - start) throw damaged('a record is longer than its block')
-    const record = decodeRecord(block.subarray(start, start + length), critical)
-    if (record) records.push(record)
-    at = start + length
-  }
-  return records
-}
-
-function decodeRecord(body: Buffer, critical: boolean): AnyRecord | undefined {
-  const value = decodeCbor(body)
-  const kind = (value as {kind?: unknown} | null)?.kind
-  if (typeof kind !== 'string') throw invalid('record', 'it has no kind')
-  if (!Object.hasOwn(schemas, kind)) {
-    if (!critical) return undefined
-    throw new PmigrateError('PM_SNAPSHOT_VERSION', `the snapshot holds a record of kind "${kind}", which this version does not know and may not skip`)
-  }
-  const result = schemas[kind as RecordKind].safeParse(value)
-  if (result.success) return result.data as AnyRecord
-  const issue = result.error.issues[0]!
-  throw invalid(`${kind} record`, `${issue.path.join('.') || 'it'}: ${issue.message}`)
-}
-
-function decodeCbor(body: Buffer): unknown {
-  try {
-    return decoder.decode(body)
-  } catch (error) {
-    throw invalid('record', `it is not CBOR: ${(error as Error).message}`)
-  }
 }
 
 /** Writes header and run table of a data block so that they end where the data begin; returns the block's first byte. */

@@ -11,15 +11,19 @@ export interface BlockBuffer {
   readonly capacity: number
 }
 
-export interface SnapshotWriter {
-  /** Queues one metadata record. Records go before data blocks (a writer may take records again after data). */
-  writeRecord(record: AnyRecord): Promise<void>
+/** The part of a writer that takes memory. */
+export interface BlockWriter {
   /** A free buffer for one data block with room for `maxRuns` runs before the data; waits while all are in use. */
   acquire(maxRuns: number): Promise<BlockBuffer>
   /** Sends a filled data block; `bytes` of it are used. Resolves when it has been queued, not when written. */
   submitData(block: BlockBuffer, header: {target: 'memory' | 'carried' | 'object'; id: number; runs: BigUint64Array}, bytes: number): Promise<void>
   /** Gives an unused buffer back. */
   release(block: BlockBuffer): void
+}
+
+export interface SnapshotWriter extends BlockWriter {
+  /** Queues one metadata record. Records go before data blocks (a writer may take records again after data). */
+  writeRecord(record: AnyRecord): Promise<void>
   /** Last frame and index written, sink finished: everything is durable or handed over. */
   finish(): Promise<{bytes: number}>
   /** Nothing is left behind. */

@@ -4,7 +4,8 @@
  */
 import {PmigrateError} from '../errors.js'
 import type {CipherStream, Codec, Source} from '../plugins/api.js'
-import {BLOCK, BLOCK_BYTES, damaged, decodeData, decodeRecords, decodeTotals, invalid} from '../snapshot/blocks.js'
+import {BLOCK, BLOCK_BYTES, damaged, decodeData, decodeTotals, invalid} from '../snapshot/blocks.js'
+import {decodeRecords} from '../snapshot/decode.js'
 import type {AnyRecord, DataBlock} from '../snapshot/records.js'
 import {SnapshotValidator} from '../snapshot/validate.js'
 import type {SnapshotHeader, SnapshotReader} from './api.js'

@@ -14,6 +14,7 @@ import type {ProcessPlan} from '../plan.js'
 import type {Capture, Rehearsal, Resource} from '../resource.js'
 
 const CARRY_UP_TO = 16n << 20n
+const LARGE_KIB = 256 * 1024
 const MLOCK_ONFAULT = 1
 const special = new Map([
   ['[vdso]', 'vdso'],
@@ -56,13 +57,13 @@ function capture(c: Capture): () => void {
 
 /** Flags come from smaps, which is slow for large processes: lines that have not changed since the rehearsal keep theirs. */
 export function currentMappings(c: Capture): SmapsVma[] {
+  const isLarge = c.rehearsed.smaps.reduce((sum, vma) => sum + vma.rss, 0) > LARGE_KIB
+  if (!isLarge) return c.view.smaps
   const key = (vma: {start: bigint; end: bigint; read: boolean; write: boolean; exec: boolean; path: string}) =>
     `${vma.start} ${vma.end} ${vma.read} ${vma.write} ${vma.exec} ${vma.path}`
   const before = new Map(c.rehearsed.smaps.map((vma) => [key(vma), vma]))
-  const isLarge = c.rehearsed.smaps.reduce((sum, vma) => sum + vma.rss, 0) > 256 * 1024
-  const now = c.view.maps
-  if (isLarge && now.every((vma) => before.has(key(vma)))) return now.map((vma) => before.get(key(vma))!)
-  return c.view.smaps
+  const now = c.view.maps.map((vma) => before.get(key(vma)))
+  return now.every((vma) => vma !== undefined) ? now : c.view.smaps
 }
 
 function toRecord(c: Capture, vma: SmapsVma): MappingRecord {

@@ -2,11 +2,9 @@
  * Threads: registers, signal mask, pending signals, alternate stack, rseq, robust list, tid address, name, scheduling,
  * credentials. Sources: ptrace(2), sigaltstack(2), rseq (kernel's rseq.c), get_robust_list(2), prctl(2), sched_setattr(2).
  */
-import {readFileSync} from 'node:fs'
 import {PmigrateError} from '../../errors.js'
 import {CLONE, PR} from '../../kernel/constants.js'
 import {errnoName} from '../../kernel/errno.js'
-import {parseStatus} from '../../kernel/proc.js'
 import {SYS} from '../../kernel/syscalls.js'
 import type {ThreadRecord} from '../../snapshot/records.js'
 import {CallList} from '../call-list.js'
@@ -58,12 +56,12 @@ function captureThread(c: Capture, thread: StoppedThread): () => void {
   }
   return () => {
     checked(gotTidAddress, SYS.prctl, tid)
-    const status = parseStatus(readFileSync(`/proc/${c.pid}/task/${tid}/status`, 'utf8'))
+    const status = c.view.threadStatus(tid)
     c.emit({
       kind: 'thread',
       pid: c.pid,
       tid,
-      name: readFileSync(`/proc/${c.pid}/task/${tid}/comm`, 'utf8').replace(/\n$/, ''),
+      name: c.view.text(`task/${tid}/comm`).replace(/\n$/, ''),
       registers: thread.registers,
       xsave,
       sigmask,

@@ -25,7 +25,6 @@ export interface SmapsVma extends Vma {
 
 // `s`: a name may hold what JavaScript takes for an end of line (carriage return, U+2028).
 const mapsLine = /^([0-9a-f]+)-([0-9a-f]+) ([r-])([w-])([x-])([ps]) ([0-9a-f]+) ([0-9a-f]+:[0-9a-f]+) (\d+) *(.*)$/s
-const vmaStart = /^[0-9a-f]+-[0-9a-f]+ /
 const DELETED = ' (deleted)'
 
 /** /proc/PID/maps; throws on a line it does not understand, as a mapping left out is a mapping lost. */
@@ -59,28 +58,41 @@ function unescapePath(path: string): string {
   return path.replaceAll('\\012', '\n')
 }
 
-/** /proc/PID/smaps. */
+/**
+ * /proc/PID/smaps. Freeze parses it while the target stands still, so that only the lines that are needed are looked at:
+ * each mapping has its line of maps first and VmFlags last.
+ */
 export function parseSmaps(text: string): SmapsVma[] {
   const out: SmapsVma[] = []
-  for (const line of text.split('\n')) {
-    if (line === '') continue
-    if (vmaStart.test(line)) out.push({...parseMapsLine(line), rss: 0, anonymous: 0, locked: 0, swap: 0, vmFlags: []})
-    else readSmapsField(out[out.length - 1], line)
+  for (let at = 0; at < text.length;) {
+    const firstEnd = text.indexOf('\n', at)
+    const flagsAt = text.indexOf(FLAGS, firstEnd)
+    if (firstEnd < 0 || flagsAt < 0) throw new Error(`cannot parse smaps: "${text.slice(at, firstEnd)}" has no VmFlags`)
+    const flagsEnd = text.indexOf('\n', flagsAt + 1)
+    const fields = text.slice(firstEnd, flagsAt)
+    const key = kilobytes(fields, '\nProtectionKey:')
+    out.push({
+      ...parseMapsLine(text.slice(at, firstEnd)),
+      rss: kilobytes(fields, '\nRss:'),
+      anonymous: kilobytes(fields, '\nAnonymous:'),
+      locked: kilobytes(fields, '\nLocked:'),
+      swap: kilobytes(fields, '\nSwap:'),
+      vmFlags: text
+        .slice(flagsAt + FLAGS.length, flagsEnd)
+        .split(' ')
+        .filter(Boolean),
+      ...(key > 0 ? {protectionKey: key} : {}),
+    })
+    at = flagsEnd + 1
   }
   return out
 }
 
-const sizes = {Rss: 'rss', Anonymous: 'anonymous', Locked: 'locked', Swap: 'swap'} as const
+const FLAGS = '\nVmFlags:'
 
-function readSmapsField(vma: SmapsVma | undefined, line: string): void {
-  if (!vma) throw new Error(`cannot parse smaps: "${line}" stands before the first mapping`)
-  const colon = line.indexOf(':')
-  const name = line.slice(0, colon)
-  const value = line.slice(colon + 1).trim()
-  const size = sizes[name as keyof typeof sizes]
-  if (size) vma[size] = Number.parseInt(value, 10)
-  else if (name === 'VmFlags') vma.vmFlags = value.split(/\s+/).filter(Boolean)
-  else if (name === 'ProtectionKey' && value !== '0') vma.protectionKey = Number(value)
+function kilobytes(fields: string, label: string): number {
+  const at = fields.indexOf(label)
+  return at < 0 ? 0 : Number.parseInt(fields.slice(at + label.length, at + label.length + 24), 10)
 }
 
 /**
