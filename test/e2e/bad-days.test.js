@@ -174,7 +174,8 @@ function safe(path) {
 
 test.serial('a zombie, and a process that is already traced', async (t) => {
   const {pid, snapshot} = await counting(t)
-  const zombie = spawn('bash', ['-c', 'true & echo $!; exec sleep 60'], {stdio: ['ignore', 'pipe', 'ignore']})
+  const neverWaits = 'import os, sys, time\npid = os.fork()\nif pid == 0: os._exit(0)\nprint(pid, flush=True)\ntime.sleep(60)'
+  const zombie = spawn('python3', ['-c', neverWaits], {stdio: ['ignore', 'pipe', 'ignore']})
   t.teardown(() => killQuietly(zombie.pid))
   const dead = await new Promise((resolve) => zombie.stdout.once('data', (data) => resolve(String(data).trim())))
   await until('it is a zombie', () => stateOf(dead) === 'Z')
