@@ -4,6 +4,7 @@ import {CLIError} from '@oclif/core/errors'
 import * as Flags from '@oclif/core/flags'
 import {PmigrateError} from '../errors.js'
 import {parseDuration} from './durations.js'
+import {writeError, writeOut} from './output.js'
 
 const EXIT_USAGE = 2
 const EXIT_BUG = 70
@@ -40,7 +41,7 @@ export function parsePid(text: string): number {
 export abstract class BaseCommand extends Command {
   /** Everything for people goes to stderr; stdout carries data alone. */
   protected say(line: string): void {
-    process.stderr.write(`${line}\n`)
+    writeError(`${line}\n`)
   }
 
   protected sayWarnings(warnings: readonly string[]): void {
@@ -49,7 +50,7 @@ export abstract class BaseCommand extends Command {
 
   protected override async catch(error: Error): Promise<never> {
     const {code, message, hint, exit, stack} = describe(error)
-    if (this.argv.includes('--json')) process.stdout.write(`${JSON.stringify({error: {code, message, hint, exit}})}\n`)
+    if (this.argv.includes('--json')) writeOut(`${JSON.stringify({error: {code, message, hint, exit}})}\n`)
     this.say(`pmigrate: ${message} [${code}]`)
     for (const line of hint.split('\n').filter(Boolean)) this.say(`hint: ${line}`)
     if (stack) this.say(stack)

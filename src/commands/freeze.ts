@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {PmigrateError} from '../errors.js'
 import {BaseCommand, durationFlag, parsePairs, parsePid} from '../cli/base-command.js'
+import {writeError, writeOut} from '../cli/output.js'
 import {formatBytes, formatMs} from '../report/units.js'
 
 export default class Freeze extends BaseCommand {
@@ -58,7 +59,7 @@ export default class Freeze extends BaseCommand {
     })
     this.sayWarnings(result.warnings)
     const state = result.halted ? 'ended' : flags['leave-stopped'] ? 'left stopped' : 'runs on'
-    if (flags.json) (flags.dest === 'stdout' ? process.stderr : process.stdout).write(`${JSON.stringify(result)}\n`)
+    if (flags.json) (flags.dest === 'stdout' ? writeError : writeOut)(`${JSON.stringify(result)}\n`)
     else
       this.say(
         `froze process ${result.pid} into ${result.dest}: ${formatBytes(result.bytes)}, ${result.threads} threads, stood still ${formatMs(result.stoppedMs)}; it ${state === 'ended' ? 'was ended' : state === 'runs on' ? 'runs on' : 'is left stopped'}`,

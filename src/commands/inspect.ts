@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {BaseCommand} from '../cli/base-command.js'
+import {writeOut} from '../cli/output.js'
 import {formatInspection} from '../report/inspection.js'
 
 export default class Inspect extends BaseCommand {
@@ -17,6 +18,6 @@ export default class Inspect extends BaseCommand {
     const {args, flags} = await this.parse(Inspect)
     const {inspect} = await import('../operations/inspect.js')
     const inspection = await inspect({src: args.file, keydir: flags.keydir})
-    process.stdout.write(`${flags.json ? JSON.stringify(inspection) : formatInspection(inspection)}\n`)
+    writeOut(`${flags.json ? JSON.stringify(inspection) : formatInspection(inspection)}\n`)
   }
 }

@@ -2,6 +2,7 @@ import {constants} from 'node:os'
 import * as Flags from '@oclif/core/flags'
 import type {Thawed} from '../operations/types.js'
 import {BaseCommand, durationFlag, parsePairs} from '../cli/base-command.js'
+import {writeOut} from '../cli/output.js'
 import {formatMs} from '../report/units.js'
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH', 'SIGTSTP'] as const
@@ -63,12 +64,12 @@ export default class Thaw extends BaseCommand {
     })
     this.sayWarnings(thawed.warnings)
     if (thawed.plan !== undefined) {
-      process.stdout.write(`${thawed.plan}\n`)
+      writeOut(`${thawed.plan}\n`)
       process.exit(0)
     }
     const {pid, identity, engineMs} = thawed
-    if (flags.json) process.stdout.write(`${JSON.stringify({pid, identity, engineMs, warnings: thawed.warnings})}\n`)
-    else if (flags.detach) process.stdout.write(`${pid}\n`)
+    if (flags.json) writeOut(`${JSON.stringify({pid, identity, engineMs, warnings: thawed.warnings})}\n`)
+    else if (flags.detach) writeOut(`${pid}\n`)
     if (flags.debug) this.say(`process ${pid} runs (identity ${identity}, ${formatMs(engineMs)})`)
     if (flags.detach) process.exit(0)
     process.exit(await supervise(thawed))

@@ -39,6 +39,8 @@ export interface PlanOptions {
   user?: Pick<Credentials, 'uids' | 'gids' | 'groups'>
   /** --fd: descriptor number (or '*') to target. */
   fds: ReadonlyMap<number | '*', string>
+  /** Status flags of our own descriptors 0, 1 and 2. */
+  stdioFlags: readonly number[]
   now: {monotonic: bigint; boottime: bigint; realtime: bigint; bootId: string}
   warn: (text: string) => void
 }
@@ -174,12 +176,19 @@ export class ProcessPlan {
       for (const {fd, closeOnExec} of descriptors) {
         const from = this.outsideSource(list, fd, file, descriptors)
         if (from === undefined) missing.push(`fd ${fd} was ${file.description ?? 'outside'}: add --fd ${fd}=PATH|stdin|stdout|stderr|null`)
-        else list.call(SYS.dup3, [from, fd, closeOnExec ? O.CLOEXEC : 0], {purpose: `attach fd ${fd}`})
+        else this.attach(list, from, fd, closeOnExec, file.flags)
       }
     }
     this.redirectOthers(list)
     if (missing.length > 0)
       throw new PmigrateError('PM_FD_OUTSIDE', `descriptors of process ${this.model.process.pid} lead outside the snapshot`, {hint: missing.join('\n')})
+  }
+
+  /** Pipes and terminals of ours: O_NONBLOCK as the program had it, not as node has set it. */
+  private attach(list: CallList, from: number, fd: number, closeOnExec: boolean, flags: number): void {
+    list.call(SYS.dup3, [from, fd, closeOnExec ? O.CLOEXEC : 0], {purpose: `attach fd ${fd}`})
+    const own = this.options.stdioFlags[this.stdio.indexOf(from)]
+    if (own !== undefined) this.setFlags(list, fd, (own & ~O.NONBLOCK) | (flags & O.NONBLOCK))
   }
 
   private outsideSource(list: CallList, fd: number, file: FileRecord, descriptors: readonly DescriptorRecord[]): number | undefined {

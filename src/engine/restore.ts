@@ -4,7 +4,7 @@
  */
 import {closeSync, readFileSync, existsSync, writeFileSync} from 'node:fs'
 import {PmigrateError, toError} from '../errors.js'
-import {CLONE, MAP, MREMAP, PR, PROT, PTRACE, SIG} from '../kernel/constants.js'
+import {CLONE, F, MAP, MREMAP, PR, PROT, PTRACE, SIG} from '../kernel/constants.js'
 import {errnoName} from '../kernel/errno.js'
 import {parseCpuinfo, parseMaps, parseStatus} from '../kernel/proc.js'
 import {type Registers, decodeRegisters, encodeRegisters} from '../kernel/structs.js'
@@ -14,6 +14,7 @@ import type {SnapshotReader} from '../stream/api.js'
 import {isNativeError, type Native, native as loadNative} from './binding.js'
 import {CallList, type ChildPlace, UNEXPECTED, cString} from './call-list.js'
 import {ERESTART_RESTARTBLOCK, argumentsWithTimeOut, restartedRegisters, timeOutToWrite} from './interrupted-call.js'
+import {InFlight} from './in-flight.js'
 import {type Layout, makeLayout} from './layout.js'
 import {type Loader, openLoader} from './loader.js'
 import type {ProcessModel, SnapshotModel} from './model.js'
@@ -24,6 +25,7 @@ import type {Steps} from './steps.js'
 export type Identity = 'keep' | 'namespace' | 'new'
 
 const TRACE_OPTIONS = PTRACE.O_EXITKILL | PTRACE.O_TRACESYSGOOD | PTRACE.O_TRACECLONE | PTRACE.O_TRACEFORK
+const WRITES_IN_FLIGHT = 3
 const LOADER_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 10_000
 const RLIMIT_NOFILE = 7
@@ -83,6 +85,7 @@ export class ProcessRestore {
       cpus: ownCpus(this.native),
       user: this.options.user,
       fds: this.options.fds,
+      stdioFlags: [0, 1, 2].map((fd) => Number(this.native.systemCall({number: SYS.fcntl, args: [fd, F.GETFL, 0]}))),
       now: {...this.native.clocks(), bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()},
       warn: this.options.warn,
     })
@@ -110,21 +113,20 @@ export class ProcessRestore {
   async fill(reader: SnapshotReader): Promise<number> {
     const pidfd = this.native.pidfdOpen({pid: this.leader})
     const objects = new Map<number, number>()
+    const writing = new InFlight(WRITES_IN_FLIGHT)
     let total = 0
     try {
       for await (const block of reader.data()) {
-        try {
-          if (block.target === 'object') await this.fillObject(pidfd, objects, block)
-          else await this.fillMemory(block)
-          total += block.data.byteLength
-        } finally {
-          block.release()
-        }
+        const write = block.target === 'object' ? this.fillObject(pidfd, objects, block) : this.fillMemory(block)
+        await writing.add(write.finally(block.release))
+        total += block.data.byteLength
       }
     } finally {
+      await writing.settled() // no write may outlive its buffer or the process
       for (const fd of objects.values()) this.native.closeFd({fd})
       this.native.closeFd({fd: pidfd})
     }
+    writing.throwIfFailed()
     return total
   }
 

@@ -69,6 +69,7 @@ export async function openSnapshotWriter(request: WriterRequest): Promise<Snapsh
     codec,
     codecOptions: wanted.options,
     writeTimeoutMs: request.writeTimeoutMs,
+    signal: request.signal,
     header: {
       creator: `pmigrate/${version()}`,
       created: new Date().toISOString(),

@@ -1,6 +1,6 @@
 /**
- * Frames to records and pages. Nothing of a block comes out before its check has passed; reading goes ahead of the
- * consumer by a few blocks, in a ring of buffers.
+ * Frames to records and pages. Nothing of a block comes out before its check has passed; reading, checking
+ * and decoding go ahead of the consumer by a few blocks, in a ring of buffers.
  */
 import {PmigrateError} from '../errors.js'
 import type {CipherStream, Codec, Source} from '../plugins/api.js'
@@ -30,6 +30,11 @@ interface Block {
   release(): void
 }
 
+/** Wrapped, because a generator would wait for a bare promise. */
+interface OpenedFrame {
+  block: Promise<Block>
+}
+
 export class StreamReader implements SnapshotReader {
   readonly header: SnapshotHeader
   private readonly options: ReaderOptions
@@ -39,8 +44,7 @@ export class StreamReader implements SnapshotReader {
   private readonly cipher?: CipherStream
   private readonly validator = new SnapshotValidator()
   private readonly free: Buffer[] = []
-  private readonly blocks: AsyncGenerator<Block>
-  private held?: Block
+  private readonly frames: AsyncGenerator<OpenedFrame>
   private metadataEnded = false
   private readonly seen = {recordBlocks: 0, dataBlocks: 0, dataBytes: 0}
   private metadataBytes = 0
@@ -64,7 +68,7 @@ export class StreamReader implements SnapshotReader {
     this.prefixCrc = prefixCrc(prefix)
     this.codec = codec
     this.cipher = cipher
-    this.blocks = readAhead(this.readBlocks(), READ_AHEAD_BLOCKS)
+    this.frames = readAhead(this.readFrames(), READ_AHEAD_BLOCKS)
   }
 
   get bytesRead(): number {
@@ -120,8 +124,8 @@ export class StreamReader implements SnapshotReader {
 
   private async next(): Promise<Block | undefined> {
     this.options.signal?.throwIfAborted()
-    const {value, done} = await this.blocks.next()
-    return done ? undefined : value
+    const {value, done} = await this.frames.next()
+    return done ? undefined : await value.block
   }
 
   private async end(block: Block): Promise<void> {
@@ -133,15 +137,17 @@ export class StreamReader implements SnapshotReader {
     if (!(await this.input.isAtEnd())) throw damaged('bytes follow its last frame')
   }
 
-  private async *readBlocks(): AsyncGenerator<Block> {
-    const headerBytes = Buffer.alloc(FRAME_HEADER_BYTES)
+  /** Frames are read one after the other; several are checked and decoded at once, and come out in order. */
+  private async *readFrames(): AsyncGenerator<OpenedFrame> {
     for (let counter = 0n; ; counter++) {
-      await this.input.readExactly(headerBytes, `frame ${counter}`)
-      const frame = readFrameHeader(headerBytes, counter, this.header.blockBytes)
+      const header = await this.input.readExactly(Buffer.alloc(FRAME_HEADER_BYTES), `frame ${counter}`)
+      const frame = readFrameHeader(header, counter, this.header.blockBytes)
       const room = this.free.pop() ?? Buffer.allocUnsafeSlow(FRAME_ROOM)
       const stored = await this.input.readExactly(room.subarray(0, frame.storedBytes), `frame ${counter}`)
-      const bytes = await this.openFrame(frame, headerBytes, stored)
-      yield {bytes, last: frame.last, release: () => void this.free.push(room)}
+      const release = () => void this.free.push(room)
+      const block = this.openFrame(frame, header, stored).then((bytes) => ({bytes, last: frame.last, release}))
+      block.catch(() => {}) // told when its turn comes
+      yield {block}
       if (frame.last) return
     }
   }

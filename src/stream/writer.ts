@@ -34,6 +34,8 @@ export interface WriterOptions {
   cipher?: CipherStream
   header: Omit<SnapshotHeader, 'version'>
   writeTimeoutMs?: number
+  /** Ends every wait for the sink. */
+  signal?: AbortSignal
 }
 
 class RingBuffer implements BlockBuffer {
@@ -78,6 +80,7 @@ export class StreamWriter implements SnapshotWriter {
     })
     this.failing.catch(() => {})
     options.sink.writable.on('error', this.failed)
+    options.signal?.addEventListener('abort', () => this.failed(toError(options.signal!.reason)), {once: true})
     for (let i = 0; i < RING_BUFFERS; i++) this.free.push(new RingBuffer())
     const prefix = encodePrefix(options.header)
     this.prefixCrc = prefixCrc(prefix)
@@ -97,7 +100,7 @@ export class StreamWriter implements SnapshotWriter {
 
   async acquire(maxRuns: number): Promise<BlockBuffer> {
     this.throwIfFailed()
-    const buffer = this.free.pop() ?? (await Promise.race([new Promise<RingBuffer>((resolve) => this.waiting.push(resolve)), this.failing]))
+    const buffer = this.free.pop() ?? (await this.unlessFailed(new Promise<RingBuffer>((resolve) => this.waiting.push(resolve))))
     return buffer.reserve(maxRuns)
   }
 
@@ -118,12 +121,12 @@ export class StreamWriter implements SnapshotWriter {
 
   async finish(): Promise<{bytes: number}> {
     await this.flushRecords()
-    await this.tail
+    await this.unlessFailed(this.tail)
     this.totals.indexOffset = this.bytesWritten
     const index = encodeIndex(this.index.length > MOST_INDEX_ENTRIES ? [] : this.index)
     await this.enqueueAlone(index, false)
     await this.enqueueAlone(encodeTotals(this.totals), true)
-    await Promise.race([this.tail, this.failing])
+    await this.unlessFailed(this.tail)
     this.throwIfFailed()
     await this.options.sink.finish()
     return {bytes: this.bytesWritten}
@@ -147,7 +150,7 @@ export class StreamWriter implements SnapshotWriter {
   private enqueueAlone(block: Buffer, last: boolean): Promise<void> {
     const framed = Buffer.allocUnsafe(FRAME_HEADER_BYTES + block.length)
     block.copy(framed, FRAME_HEADER_BYTES)
-    return this.enqueue(framed, FRAME_HEADER_BYTES, framed.length, last)
+    return this.unlessFailed(this.enqueue(framed, FRAME_HEADER_BYTES, framed.length, last))
   }
 
   /** The block buffer[start..end), with room for a frame header before it. Resolves when its bytes have been written. */
@@ -185,6 +188,10 @@ export class StreamWriter implements SnapshotWriter {
   private write(bytes: Buffer): Promise<void> {
     this.bytesWritten += bytes.byteLength
     return writeAll(this.options.sink.writable, bytes, this.options.writeTimeoutMs)
+  }
+
+  private unlessFailed<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.failing])
   }
 
   private throwIfFailed(): void {
