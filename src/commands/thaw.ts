@@ -1,7 +1,7 @@
 import {constants} from 'node:os'
 import * as Flags from '@oclif/core/flags'
 import type {Thawed} from '../operations/types.js'
-import {BaseCommand, durationFlag, parsePairs} from '../cli/base-command.js'
+import {BaseCommand, durationFlag, parseDurationFlag, parsePairs} from '../cli/base-command.js'
 import {formatMs} from '../report/units.js'
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH', 'SIGTSTP'] as const
@@ -49,7 +49,7 @@ export default class Thaw extends BaseCommand {
       src: flags.src,
       keydir: flags.keydir,
       loader: flags.loader,
-      readTimeoutMs: flags['read-timeout'],
+      readTimeoutMs: parseDurationFlag('read-timeout', flags['read-timeout']),
       debug: flags.debug,
       detach: flags.detach,
       identity: flags.identity,
