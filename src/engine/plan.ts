@@ -263,10 +263,19 @@ export class ProcessPlan {
 
   // ---- identity of user
 
+  /** Root thaws a thread as the user it was or --user says; anyone else thaws it as himself. */
   credentialsOf(thread: ThreadRecord): Credentials {
-    if (!this.options.user) return thread.credentials
+    const was = thread.credentials
     const none = {capInheritable: 0n, capPermitted: 0n, capEffective: 0n, capAmbient: 0n}
-    return {...thread.credentials, ...none, ...this.options.user}
+    const wanted = this.options.user ? {...was, ...none, ...this.options.user} : was
+    if (this.can.setIds || hasSameIds(wanted, this.credentials)) return wanted
+    if (this.options.user)
+      throw new PmigrateError('PM_PERMISSION', `cannot thaw as user ${wanted.uids[1]}: CAP_SETUID and CAP_SETGID are missing`, {
+        hint: 'run as root, or leave --user out',
+      })
+    this.warn(`process ${this.model.process.pid} ran as user ${was.uids[1]} and goes on as user ${this.credentials.uids[1]}: only root can thaw it as it was`)
+    const {uids, gids, groups} = this.credentials
+    return {...was, ...none, uids, gids, groups}
   }
 
   // ---- files
@@ -339,6 +348,10 @@ export class ProcessPlan {
     const passed = isRealtime ? now.realtime - this.host.realtime : now.bootId === this.host.bootId ? now.monotonic - this.host.monotonic : 0n
     return left - (passed > 0n ? passed : 0n)
   }
+}
+
+function hasSameIds(a: Credentials, b: Credentials): boolean {
+  return a.uids.every((uid, i) => uid === b.uids[i]) && a.gids.every((gid, i) => gid === b.gids[i])
 }
 
 function statOf(path: string) {

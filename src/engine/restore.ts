@@ -68,18 +68,17 @@ export class ProcessRestore {
     checkCpu(this.native, this.snapshot)
     const credentials = ownCredentials()
     this.identity = chooseIdentity(this.options.identity, this.model, credentials)
-    const isPrivileged = has(credentials, CAP.SETUID) && has(credentials, CAP.SETGID)
-    const inNamespace = this.identity === 'namespace' && !isPrivileged
+    const inUserNamespace = this.identity === 'namespace' && needsUserNamespace(credentials)
     const can: Abilities = {
-      setIds: isPrivileged,
-      setCaps: has(credentials, CAP.SETPCAP),
-      setExe: inNamespace || has(credentials, CAP.CHECKPOINT_RESTORE) || has(credentials, CAP.SYS_ADMIN),
+      setIds: !inUserNamespace && has(credentials, CAP.SETUID) && has(credentials, CAP.SETGID),
+      setCaps: inUserNamespace || has(credentials, CAP.SETPCAP),
+      setExe: inUserNamespace || has(credentials, CAP.CHECKPOINT_RESTORE) || has(credentials, CAP.SYS_ADMIN),
       restoreTimerIds: Number(this.native.systemCall({number: SYS.prctl, args: [PR.TIMER_CREATE_RESTORE_IDS, 2, 0, 0, 0]})) >= 0,
     }
     this.plan = new ProcessPlan(this.model, this.snapshot.host, {
       keepsIds: this.identity !== 'new',
       can,
-      credentials: inNamespace ? this.model.threads[0]!.credentials : credentials,
+      credentials: inUserNamespace ? withAllCapabilities(credentials) : credentials,
       cpus: ownCpus(this.native),
       user: this.options.user,
       fds: this.options.fds,
@@ -224,8 +223,7 @@ export class ProcessRestore {
   private spawnInNamespace(stdio: [number, number, number]): void {
     const {pid} = this.model.process
     const {native} = this
-    const user = ownCredentials()
-    const unshare = CLONE.NEWPID | CLONE.NEWNS | (has(user, CAP.SYS_ADMIN) ? 0 : CLONE.NEWUSER)
+    const unshare = CLONE.NEWPID | CLONE.NEWNS | (needsUserNamespace(ownCredentials()) ? CLONE.NEWUSER : 0)
     this.init = native.spawnLoader({loaderFd: this.loader.fd, unshare, stdio, newSession: this.options.detach}).pid
     this.attach(this.init)
     const child = new CallList('birth')
@@ -581,6 +579,17 @@ function commOf(pid: number): string {
 
 function has(credentials: Credentials, cap: bigint): boolean {
   return ((credentials.capEffective >> cap) & 1n) === 1n
+}
+
+/** Without privilege, other namespaces can be made only inside a user namespace of one's own. */
+function needsUserNamespace(credentials: Credentials): boolean {
+  return !has(credentials, CAP.SYS_ADMIN)
+}
+
+/** In a new user namespace its creator has every capability, and nothing is missing from the bounding set. */
+function withAllCapabilities(credentials: Credentials): Credentials {
+  const all = (1n << (BigInt(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')) + 1n)) - 1n
+  return {...credentials, capPermitted: all, capEffective: all, capBounding: all, capInheritable: all, capAmbient: all}
 }
 
 function ownCredentials(): Credentials {
