@@ -39,7 +39,7 @@ export async function freeze(options: FreezeOptions): Promise<FreezeResult> {
         stoppedMs,
         totalMs: performance.now() - began,
         halted: options.halt,
-        warnings: capture.warnings,
+        warnings: [...new Set(capture.warnings)], // what was seen while rehearsing is seen again in the stop
       }
     } catch (error) {
       capture.release()
