@@ -1,4 +1,6 @@
 /** The command line as a whole: runs one command, and tells every error in the same way. */
+import {accessSync, constants} from 'node:fs'
+import {homedir} from 'node:os'
 import {fileURLToPath} from 'node:url'
 import {Config} from '@oclif/core/config'
 import {flush} from '@oclif/core/flush'
@@ -9,13 +11,23 @@ const here = fileURLToPath(import.meta.url)
 
 export async function main(args: readonly string[]): Promise<void> {
   try {
-    await run([...args], here)
+    await run([...args], {root: here, userPlugins: mayReadHome()})
     await flush()
   } catch (error) {
-    const description = describeError(error as Error, await Config.load(here), args[0] ?? '')
+    const description = describeError(error as Error, await Config.load({root: here, userPlugins: false}), args[0] ?? '')
     if (args.includes('--json')) tellAsJson(args, description)
     tell(description)
     process.exit(description.exit)
+  }
+}
+
+/** Plugins are installed below the home folder, which may still be another user's after sudo -u, setpriv and the like. */
+function mayReadHome(): boolean {
+  try {
+    accessSync(homedir(), constants.R_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
   }
 }
 
