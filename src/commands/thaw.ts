@@ -63,7 +63,8 @@ export default class Thaw extends BaseCommand {
     })
     this.sayWarnings(thawed.warnings)
     if (thawed.plan !== undefined) {
-      process.stdout.write(`${thawed.plan}\n`)
+      const {identity, plan, warnings} = thawed
+      process.stdout.write(`${flags.json ? JSON.stringify({identity, calls: plan.split('\n'), warnings}) : plan}\n`)
       process.exit(0)
     }
     const {pid, identity, engineMs} = thawed

@@ -14,6 +14,7 @@ import type {ProcessModel} from './model.js'
 const AT_FDCWD = -100
 const GAP_FDS = 8 // stay free, so that a new descriptor is never born with the number that it is to be moved to
 const SETTABLE = O.APPEND | O.NONBLOCK | O.NOATIME | O.DIRECT | O.ASYNC
+const NEW_FILE_MODE = 0o666
 const NANOSECONDS = 1_000_000_000n
 const CLOCK_REALTIME = 0
 const CLOCK_BOOTTIME = 7
@@ -168,6 +169,7 @@ export class ProcessPlan {
 
   /** 0, 1 and 2 lead to thaw's own; others go where --fd says. Every one without a place is listed. */
   attachOutside(list: CallList): void {
+    this.checkTargets()
     const missing: string[] = []
     for (const {file, descriptors} of this.filesWithDescriptors()) {
       if (file.type !== 'terminal' && file.type !== 'outside') continue
@@ -179,7 +181,19 @@ export class ProcessPlan {
     }
     this.redirectOthers(list)
     if (missing.length > 0)
-      throw new PmigrateError('PM_FD_OUTSIDE', `descriptors of process ${this.model.process.pid} lead outside the snapshot`, {hint: missing.join('\n')})
+      throw new PmigrateError('PM_FD_OUTSIDE', `descriptors of process ${this.model.process.pid} lead outside the snapshot`, {
+        hint: [...missing, ...(missing.length > 1 ? ["or --fd '*=null' for all that have no place"] : [])].join('\n'),
+      })
+  }
+
+  /** --fd of a descriptor that the process does not have is a mistake, and not to be passed over. */
+  private checkTargets(): void {
+    const known = this.model.descriptors.map(({fd}) => fd)
+    const unknown = [...this.options.fds.keys()].find((fd) => fd !== '*' && !known.includes(fd))
+    if (unknown === undefined) return
+    throw new PmigrateError('PM_USAGE', `--fd ${unknown}=${this.options.fds.get(unknown)}: process ${this.model.process.pid} has no descriptor ${unknown}`, {
+      hint: `it has ${known.sort((a, b) => a - b).join(', ')}; pmigrate inspect shows where they lead`,
+    })
   }
 
   private outsideSource(list: CallList, fd: number, file: FileRecord, descriptors: readonly DescriptorRecord[]): number | undefined {
@@ -215,7 +229,8 @@ export class ProcessPlan {
     if (stdio >= 0) return this.stdio[stdio]!
     const path = target === 'null' ? '/dev/null' : target
     const create = target !== 'null' && (flags & O.ACCMODE) !== O.RDONLY ? O.CREAT : 0
-    return this.openShared(list, path, (target === 'null' ? O.RDWR : flags & (O.ACCMODE | O.APPEND | O.NONBLOCK)) | create)
+    const how = (target === 'null' ? O.RDWR : flags & (O.ACCMODE | O.APPEND | O.NONBLOCK)) | create
+    return this.once(`open ${how} ${path}`, () => this.openAt(list, path, how, `open ${path}`, NEW_FILE_MODE))
   }
 
   /** Where thaw's own 0, 1 and 2 wait until they are attached. */
