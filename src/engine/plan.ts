@@ -40,6 +40,8 @@ export interface PlanOptions {
   user?: Pick<Credentials, 'uids' | 'gids' | 'groups'>
   /** --fd: descriptor number (or '*') to target. */
   fds: ReadonlyMap<number | '*', string>
+  /** Nobody stays: a terminal or pipe of thaw's own must not be held open. */
+  detach: boolean
   now: {monotonic: bigint; boottime: bigint; realtime: bigint; bootId: string}
   warn: (text: string) => void
 }
@@ -167,7 +169,7 @@ export class ProcessPlan {
     return this.model.descriptors.find((d) => d.file === file)!.fd
   }
 
-  /** 0, 1 and 2 lead to thaw's own; others go where --fd says. Every one without a place is listed. */
+  /** 0, 1 and 2 lead to thaw's own, or to /dev/null with --detach; others go where --fd says. Every one without a place is listed. */
   attachOutside(list: CallList): void {
     this.checkTargets()
     const missing: string[] = []
@@ -199,17 +201,21 @@ export class ProcessPlan {
   private outsideSource(list: CallList, fd: number, file: FileRecord, descriptors: readonly DescriptorRecord[]): number | undefined {
     const target = this.options.fds.get(fd)
     if (target !== undefined) return this.openTarget(list, target, file.flags)
-    if (fd <= 2) return this.stdio[fd]
+    if (fd <= 2) return this.ownStdio(list, fd)
     const sibling = descriptors.find((d) => d.fd <= 2)
-    if (sibling) return this.stdio[sibling.fd]
+    if (sibling) return this.ownStdio(list, sibling.fd)
     if (file.type === 'terminal') {
       const same = this.model.files.find(
         (other) => other.type === 'terminal' && other.description === file.description && this.model.descriptors.some((d) => d.file === other.id && d.fd <= 2),
       )
-      if (same) return this.stdio[this.firstFd(same.id)]
+      if (same) return this.ownStdio(list, this.firstFd(same.id))
     }
     const rest = this.options.fds.get('*')
     return rest === undefined ? undefined : this.openTarget(list, rest, file.flags)
+  }
+
+  private ownStdio(list: CallList, fd: number): number {
+    return this.options.detach ? this.openShared(list, '/dev/null', O.RDWR) : this.stdio[fd]!
   }
 
   /** --fd for descriptors that would come back by themselves. */

@@ -82,6 +82,7 @@ export class ProcessRestore {
       cpus: ownCpus(this.native),
       user: this.options.user,
       fds: this.options.fds,
+      detach: this.options.detach,
       now: {...this.native.clocks(), bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()},
       warn: this.options.warn,
     })
