@@ -542,6 +542,11 @@ function hintFor(errno: number): string {
 
 function spawnError(error: unknown, pid: number, identity: Identity): unknown {
   if (!isNativeError(error)) return error
+  if (error.syscall === 'execveat')
+    return new PmigrateError('PM_LOADER', `cannot execute the loader: ${error.code}`, {
+      hint: 'it must be executable (chmod +x), on a file system without noexec',
+      cause: error,
+    })
   if (error.code === 'EEXIST') return new PmigrateError('PM_PID_TAKEN', `cannot thaw process ${pid}: that pid is in use`, {cause: error})
   if (error.code === 'EPERM' && identity === 'keep')
     return new PmigrateError('PM_IDENTITY', `cannot give the process its pid ${pid}: CAP_CHECKPOINT_RESTORE is missing`, {
