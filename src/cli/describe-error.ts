@@ -34,16 +34,18 @@ const sentences: readonly [RegExp, string][] = [
 ]
 
 function inOurWords(message: string, config: Config, first: string): [message: string, hint: string] {
-  const name = /^command (\S+) not found/i.exec(message)?.[1] ?? first
+  const [, name = first, argument] = /^command ([^\s:]+)(?::(\S+))? not found/i.exec(message) ?? [] // "thaw x" is looked up as thaw:x
   const command = config.findCommand(name)
   if (!command) {
     const commands = config.commandIDs.filter((id) => id !== 'help')
     return [`there is no command "${name}"`, [...didYouMean(name, commands), `commands: ${commands.join(', ')}; see \`pmigrate --help\``].join('\n')]
   }
+  const help = `see \`pmigrate ${name} --help\``
+  if (argument !== undefined) return [`unexpected argument ${argument}`, name === 'thaw' ? `did you mean --src ${argument}?\n${help}` : help]
   const [pattern, ours] = sentences.find(([pattern]) => pattern.test(message)) ?? [/^/, '']
   const flag = /^Nonexistent flags?: ([^,]+)/.exec(message)?.[1]
   const flags = Object.keys(command.flags).map((each) => `--${each}`)
-  return [message.replace(pattern, ours), [...(flag ? didYouMean(flag, flags) : []), `see \`pmigrate ${name} --help\``].join('\n')]
+  return [message.replace(pattern, ours), [...(flag ? didYouMean(flag, flags) : []), help].join('\n')]
 }
 
 /** The one of `known` that is meant, when `word` is but a slip or two away from it. */
