@@ -1,18 +1,22 @@
 /** The original's commands pfrez and pthaw: their single-dash flags (-pid=1, -pid 1) in front of freeze and thaw. */
-import {execute} from '@oclif/core/execute'
+import {main} from './start.js'
 
-/** `names`: the original's flags, which may come with one dash; everything else passes as it is. */
+const booleans = ['halt', 'debug']
+const yes = ['1', 't', 'T', 'true', 'TRUE', 'True']
+const no = ['0', 'f', 'F', 'false', 'FALSE', 'False']
+
+/** `names`: the original's flags, which may come with one dash or two; everything else passes as it is. */
 export async function runAs(command, names) {
   const args = process.argv.slice(2).flatMap((arg) => {
-    const match = /^-([a-z][a-z-]*)(=.*)?$/s.exec(arg)
-    if (!match || !names.includes(match[1])) return arg === '-h' || arg === '-help' ? '--help' : arg
-    return original(match[1], match[2])
+    const [, name, value] = /^--?([a-z][a-z-]*)(?:=(.*))?$/s.exec(arg) ?? []
+    if (names.includes(name)) return original(name, value)
+    return arg === '-h' || arg === '-help' ? '--help' : arg
   })
-  await execute({dir: import.meta.url, args: [command, ...args]})
+  await main([command, ...args])
 }
 
-/** Go's boolean flags may say =true or =false. */
+/** Boolean flags may be given a value, in Go's words for it. Any other word reaches the parser, which refuses it. */
 function original(name, value) {
-  if (name !== 'halt' && name !== 'debug') return `--${name}${value ?? ''}`
-  return value === '=false' ? [] : `--${name}`
+  if (value === undefined || (booleans.includes(name) && yes.includes(value))) return `--${name}`
+  return booleans.includes(name) && no.includes(value) ? [] : `--${name}=${value}`
 }

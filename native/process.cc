@@ -4,6 +4,7 @@
 
 #include <cpuid.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -69,6 +70,21 @@ bool map_user(Child* child) {
          write_file(child, "/proc/self/gid_map", child->gid_map);
 }
 
+// Unless it is user 0, a program that is executed has none of the capabilities that its creator had in the new user namespace,
+// but for the ambient ones.
+bool keep_capabilities(Child* child) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+  if (!ok(child, "capget", raw(SYS_capget, address(&header), address(sets)))) return false;
+  for (auto& set : sets) set.inheritable = set.permitted;
+  if (!ok(child, "capset", raw(SYS_capset, address(&header), address(sets)))) return false;
+  for (int cap = 0; cap < 64; cap++) {
+    if (!(sets[cap / 32].permitted >> (cap % 32) & 1)) continue;
+    if (!ok(child, "prctl(PR_CAP_AMBIENT)", raw(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap))) return false;
+  }
+  return true;
+}
+
 void reset_signals() {
   uint64_t action[4] = {0, 0, 0, 0};
   for (int signal = 1; signal <= kSignals; signal++) raw(SYS_rt_sigaction, signal, address(action), 0, 8);
@@ -101,7 +117,7 @@ bool become_loader(Child* child) {
   const SpawnOptions& options = *child->options;
   int loader_fd = options.loader_fd;
   if (!ok(child, "prctl(PR_SET_PDEATHSIG)", raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL))) return false;
-  if ((options.unshare & CLONE_NEWUSER) && !map_user(child)) return false;
+  if ((options.unshare & CLONE_NEWUSER) && !(map_user(child) && keep_capabilities(child))) return false;
   if (options.new_session) raw(SYS_setsid);
   if (!place_stdio(child, &loader_fd)) return false;
   reset_signals();

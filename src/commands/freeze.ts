@@ -1,7 +1,8 @@
 import * as Args from '@oclif/core/args'
 import * as Flags from '@oclif/core/flags'
 import {PmigrateError} from '../errors.js'
-import {BaseCommand, durationFlag, parsePairs, parsePid} from '../cli/base-command.js'
+import type {FreezeResult} from '../operations/types.js'
+import {BaseCommand, durationFlag, parseDurationFlag, parsePairs, parsePid} from '../cli/base-command.js'
 import {writeError, writeOut} from '../cli/output.js'
 import {formatBytes, formatMs} from '../report/units.js'
 
@@ -10,7 +11,7 @@ export default class Freeze extends BaseCommand {
   static override description =
     'The target stands still while its state is read and then runs on, unless --halt or --leave-stopped says otherwise. Whatever fails, the target runs on unharmed.'
   static override examples = ['<%= config.bin %> freeze 4242 --dest job.snap --halt', '<%= config.bin %> freeze --pid 4242 > job.snap']
-  static override args = {pid: Args.string({description: 'process to freeze', required: false})}
+  static override args = {pid: Args.string({description: 'process to freeze', ignoreStdin: true})}
   static override flags = {
     pid: Flags.string({description: 'process to freeze', helpValue: 'N'}),
     dest: Flags.string({description: 'where the snapshot goes: stdout, a file path, file:PATH or SCHEME:REST', default: 'stdout', helpValue: 'SINK'}),
@@ -35,7 +36,7 @@ export default class Freeze extends BaseCommand {
   async run(): Promise<void> {
     const {args, flags} = await this.parse(Freeze)
     if (flags.pid !== undefined && args.pid !== undefined && flags.pid !== args.pid)
-      throw new PmigrateError('PM_USAGE', `two pids: ${args.pid} and --pid ${flags.pid}`)
+      throw new PmigrateError('PM_USAGE', `two pids: ${args.pid} and --pid ${flags.pid}`, {hint: 'give one of them'})
     const text = flags.pid ?? args.pid
     if (text === undefined) throw new PmigrateError('PM_USAGE', 'which process? no pid was given', {hint: 'pmigrate freeze PID, or --pid PID'})
     const abort = abortOnSignals()
@@ -52,20 +53,22 @@ export default class Freeze extends BaseCommand {
       destOptions: parsePairs('dest-option', flags['dest-option']),
       force: flags.force,
       debug: flags.debug,
-      dialTimeoutMs: flags['dial-timeout'],
-      writeTimeoutMs: flags['write-timeout'],
+      dialTimeoutMs: parseDurationFlag('dial-timeout', flags['dial-timeout']),
+      writeTimeoutMs: parseDurationFlag('write-timeout', flags['write-timeout']),
       signal: abort,
       ...(flags.debug ? {log: (line: string) => this.say(line)} : {}),
     })
     this.sayWarnings(result.warnings)
-    const state = result.halted ? 'ended' : flags['leave-stopped'] ? 'left stopped' : 'runs on'
     if (flags.json) (flags.dest === 'stdout' ? writeError : writeOut)(`${JSON.stringify(result)}\n`)
-    else
-      this.say(
-        `froze process ${result.pid} into ${result.dest}: ${formatBytes(result.bytes)}, ${result.threads} threads, stood still ${formatMs(result.stoppedMs)}; it ${state === 'ended' ? 'was ended' : state === 'runs on' ? 'runs on' : 'is left stopped'}`,
-      )
+    else this.say(summary(result, flags['leave-stopped']))
     process.exit(0)
   }
+}
+
+function summary({pid, dest, bytes, threads, stoppedMs, halted}: FreezeResult, isLeftStopped: boolean): string {
+  const fate = halted ? 'was ended' : isLeftStopped ? 'is left stopped' : 'runs on'
+  const size = `${formatBytes(bytes)}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
+  return `froze process ${pid} into ${dest}: ${size}, stood still ${formatMs(stoppedMs)}; it ${fate}`
 }
 
 /** SIGINT, SIGTERM and SIGHUP give the freeze up: the target runs on. */

@@ -1,7 +1,7 @@
 import {constants} from 'node:os'
 import * as Flags from '@oclif/core/flags'
 import type {Thawed} from '../operations/types.js'
-import {BaseCommand, durationFlag, parsePairs} from '../cli/base-command.js'
+import {BaseCommand, durationFlag, parseDurationFlag, parsePairs} from '../cli/base-command.js'
 import {writeOut} from '../cli/output.js'
 import {formatMs} from '../report/units.js'
 
@@ -50,7 +50,7 @@ export default class Thaw extends BaseCommand {
       src: flags.src,
       keydir: flags.keydir,
       loader: flags.loader,
-      readTimeoutMs: flags['read-timeout'],
+      readTimeoutMs: parseDurationFlag('read-timeout', flags['read-timeout']),
       debug: flags.debug,
       detach: flags.detach,
       identity: flags.identity,
@@ -64,7 +64,8 @@ export default class Thaw extends BaseCommand {
     })
     this.sayWarnings(thawed.warnings)
     if (thawed.plan !== undefined) {
-      writeOut(`${thawed.plan}\n`)
+      const {identity, plan, warnings} = thawed
+      writeOut(`${flags.json ? JSON.stringify({identity, calls: plan.split('\n'), warnings}) : plan}\n`)
       process.exit(0)
     }
     const {pid, identity, engineMs} = thawed

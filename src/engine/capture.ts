@@ -2,7 +2,7 @@
  * Freeze, the engine's part: rehearse, stop, capture, pages, let go. What is captured goes out as records and data blocks;
  * the target stands still from stop() to release() and runs on unharmed whatever fails.
  */
-import {readFileSync} from 'node:fs'
+import {readFileSync, readlinkSync} from 'node:fs'
 import {createHash} from 'node:crypto'
 import {hostname, release} from 'node:os'
 import {setImmediate as nextTurn} from 'node:timers/promises'
@@ -140,6 +140,7 @@ export class ProcessCapture {
     if (view.stat.state === 'Z' || view.stat.state === 'X')
       throw new PmigrateError('PM_TARGET_ZOMBIE', `cannot freeze process ${pid} (${view.stat.comm}): it has ended and waits to be reaped by ${view.stat.ppid}`)
     if (isOwnAncestor(pid)) throw new PmigrateError('PM_TARGET_SELF', `cannot freeze process ${pid} (${view.stat.comm}): pmigrate itself runs under it`)
+    this.checkAccess(view)
     const tracer = view.status.tracerPid
     if (tracer !== 0)
       throw new PmigrateError(
@@ -147,6 +148,22 @@ export class ProcessCapture {
         `cannot freeze process ${pid}: it is traced by process ${tracer} (${readOptional(`/proc/${tracer}/comm`)?.trim() ?? 'unknown'})`,
         {hint: `detach process ${tracer} first`},
       )
+  }
+
+  /** The kernel shows a process's inside to those who may trace it (ptrace(2), PTRACE_MODE_READ_FSCREDS). */
+  private checkAccess({pid, stat, status}: ProcessView): void {
+    try {
+      readlinkSync(`/proc/${pid}/ns/mnt`)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error
+      const [, owner] = status.uids
+      const own = process.geteuid!()
+      const reason = owner === own ? 'it has more rights than pmigrate, or is not dumpable' : `it belongs to user ${owner}, and pmigrate runs as user ${own}`
+      throw new PmigrateError('PM_PERMISSION', `cannot freeze process ${pid} (${stat.comm}): ${reason}`, {
+        hint: `run as ${owner === own || owner === 0 ? '' : `user ${owner} or as `}root (CAP_SYS_PTRACE)`,
+        cause: error,
+      })
+    }
   }
 
   private captureRecords(): AnyRecord[] {

@@ -38,8 +38,16 @@ export function openLoader(path?: string): Loader {
   throw new PmigrateError('PM_LOADER', `cannot open the loader ${tried.join(' or ')}`)
 }
 
+function readWhole(file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    throw new PmigrateError('PM_LOADER', `cannot read the loader ${file}: ${(error as NodeJS.ErrnoException).code}`, {cause: error})
+  }
+}
+
 function readLoader(file: string): Omit<Loader, 'fd'> {
-  const image = readFileSync(file)
+  const image = readWhole(file)
   const elf = readElf(image)
   const note = elf?.notes.find(({name, type}) => name === NOTE_NAME && type === NOTE_TYPE)
   const segment = elf?.programHeaders.find(({type}) => type === PT_LOAD)

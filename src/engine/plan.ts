@@ -14,6 +14,7 @@ import type {ProcessModel} from './model.js'
 const AT_FDCWD = -100
 const GAP_FDS = 8 // stay free, so that a new descriptor is never born with the number that it is to be moved to
 const SETTABLE = O.APPEND | O.NONBLOCK | O.NOATIME | O.DIRECT | O.ASYNC
+const NEW_FILE_MODE = 0o666
 const NANOSECONDS = 1_000_000_000n
 const CLOCK_REALTIME = 0
 const CLOCK_BOOTTIME = 7
@@ -41,6 +42,8 @@ export interface PlanOptions {
   fds: ReadonlyMap<number | '*', string>
   /** Status flags of our own descriptors 0, 1 and 2. */
   stdioFlags: readonly number[]
+  /** Nobody stays: a terminal or pipe of thaw's own must not be held open. */
+  detach: boolean
   now: {monotonic: bigint; boottime: bigint; realtime: bigint; bootId: string}
   warn: (text: string) => void
 }
@@ -168,8 +171,9 @@ export class ProcessPlan {
     return this.model.descriptors.find((d) => d.file === file)!.fd
   }
 
-  /** 0, 1 and 2 lead to thaw's own; others go where --fd says. Every one without a place is listed. */
+  /** 0, 1 and 2 lead to thaw's own, or to /dev/null with --detach; others go where --fd says. Every one without a place is listed. */
   attachOutside(list: CallList): void {
+    this.checkTargets()
     const missing: string[] = []
     for (const {file, descriptors} of this.filesWithDescriptors()) {
       if (file.type !== 'terminal' && file.type !== 'outside') continue
@@ -181,7 +185,19 @@ export class ProcessPlan {
     }
     this.redirectOthers(list)
     if (missing.length > 0)
-      throw new PmigrateError('PM_FD_OUTSIDE', `descriptors of process ${this.model.process.pid} lead outside the snapshot`, {hint: missing.join('\n')})
+      throw new PmigrateError('PM_FD_OUTSIDE', `descriptors of process ${this.model.process.pid} lead outside the snapshot`, {
+        hint: [...missing, ...(missing.length > 1 ? ["or --fd '*=null' for all that have no place"] : [])].join('\n'),
+      })
+  }
+
+  /** --fd of a descriptor that the process does not have is a mistake, and not to be passed over. */
+  private checkTargets(): void {
+    const known = this.model.descriptors.map(({fd}) => fd)
+    const unknown = [...this.options.fds.keys()].find((fd) => fd !== '*' && !known.includes(fd))
+    if (unknown === undefined) return
+    throw new PmigrateError('PM_USAGE', `--fd ${unknown}=${this.options.fds.get(unknown)}: process ${this.model.process.pid} has no descriptor ${unknown}`, {
+      hint: `it has ${known.sort((a, b) => a - b).join(', ')}; pmigrate inspect shows where they lead`,
+    })
   }
 
   /** Pipes and terminals of ours: O_NONBLOCK as the program had it, not as node has set it. */
@@ -194,17 +210,21 @@ export class ProcessPlan {
   private outsideSource(list: CallList, fd: number, file: FileRecord, descriptors: readonly DescriptorRecord[]): number | undefined {
     const target = this.options.fds.get(fd)
     if (target !== undefined) return this.openTarget(list, target, file.flags)
-    if (fd <= 2) return this.stdio[fd]
+    if (fd <= 2) return this.ownStdio(list, fd)
     const sibling = descriptors.find((d) => d.fd <= 2)
-    if (sibling) return this.stdio[sibling.fd]
+    if (sibling) return this.ownStdio(list, sibling.fd)
     if (file.type === 'terminal') {
       const same = this.model.files.find(
         (other) => other.type === 'terminal' && other.description === file.description && this.model.descriptors.some((d) => d.file === other.id && d.fd <= 2),
       )
-      if (same) return this.stdio[this.firstFd(same.id)]
+      if (same) return this.ownStdio(list, this.firstFd(same.id))
     }
     const rest = this.options.fds.get('*')
     return rest === undefined ? undefined : this.openTarget(list, rest, file.flags)
+  }
+
+  private ownStdio(list: CallList, fd: number): number {
+    return this.options.detach ? this.openShared(list, '/dev/null', O.RDWR) : this.stdio[fd]!
   }
 
   /** --fd for descriptors that would come back by themselves. */
@@ -224,7 +244,8 @@ export class ProcessPlan {
     if (stdio >= 0) return this.stdio[stdio]!
     const path = target === 'null' ? '/dev/null' : target
     const create = target !== 'null' && (flags & O.ACCMODE) !== O.RDONLY ? O.CREAT : 0
-    return this.openShared(list, path, (target === 'null' ? O.RDWR : flags & (O.ACCMODE | O.APPEND | O.NONBLOCK)) | create)
+    const how = (target === 'null' ? O.RDWR : flags & (O.ACCMODE | O.APPEND | O.NONBLOCK)) | create
+    return this.once(`open ${how} ${path}`, () => this.openAt(list, path, how, `open ${path}`, NEW_FILE_MODE))
   }
 
   /** Where thaw's own 0, 1 and 2 wait until they are attached. */
@@ -272,10 +293,19 @@ export class ProcessPlan {
 
   // ---- identity of user
 
+  /** Root thaws a thread as the user it was or --user says; anyone else thaws it as himself. */
   credentialsOf(thread: ThreadRecord): Credentials {
-    if (!this.options.user) return thread.credentials
+    const was = thread.credentials
     const none = {capInheritable: 0n, capPermitted: 0n, capEffective: 0n, capAmbient: 0n}
-    return {...thread.credentials, ...none, ...this.options.user}
+    const wanted = this.options.user ? {...was, ...none, ...this.options.user} : was
+    if (this.can.setIds || hasSameIds(wanted, this.credentials)) return wanted
+    if (this.options.user)
+      throw new PmigrateError('PM_PERMISSION', `cannot thaw as user ${wanted.uids[1]}: CAP_SETUID and CAP_SETGID are missing`, {
+        hint: 'run as root, or leave --user out',
+      })
+    this.warn(`process ${this.model.process.pid} ran as user ${was.uids[1]} and goes on as user ${this.credentials.uids[1]}: only root can thaw it as it was`)
+    const {uids, gids, groups} = this.credentials
+    return {...was, ...none, uids, gids, groups}
   }
 
   // ---- files
@@ -348,6 +378,10 @@ export class ProcessPlan {
     const passed = isRealtime ? now.realtime - this.host.realtime : now.bootId === this.host.bootId ? now.monotonic - this.host.monotonic : 0n
     return left - (passed > 0n ? passed : 0n)
   }
+}
+
+function hasSameIds(a: Credentials, b: Credentials): boolean {
+  return a.uids.every((uid, i) => uid === b.uids[i]) && a.gids.every((gid, i) => gid === b.gids[i])
 }
 
 function statOf(path: string) {

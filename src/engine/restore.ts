@@ -70,22 +70,22 @@ export class ProcessRestore {
     checkCpu(this.native, this.snapshot)
     const credentials = ownCredentials()
     this.identity = chooseIdentity(this.options.identity, this.model, credentials)
-    const isPrivileged = has(credentials, CAP.SETUID) && has(credentials, CAP.SETGID)
-    const inNamespace = this.identity === 'namespace' && !isPrivileged
+    const inUserNamespace = this.identity === 'namespace' && needsUserNamespace(credentials)
     const can: Abilities = {
-      setIds: isPrivileged,
-      setCaps: has(credentials, CAP.SETPCAP),
-      setExe: inNamespace || has(credentials, CAP.CHECKPOINT_RESTORE) || has(credentials, CAP.SYS_ADMIN),
+      setIds: !inUserNamespace && has(credentials, CAP.SETUID) && has(credentials, CAP.SETGID),
+      setCaps: inUserNamespace || has(credentials, CAP.SETPCAP),
+      setExe: inUserNamespace || has(credentials, CAP.CHECKPOINT_RESTORE) || has(credentials, CAP.SYS_ADMIN),
       restoreTimerIds: Number(this.native.systemCall({number: SYS.prctl, args: [PR.TIMER_CREATE_RESTORE_IDS, 2, 0, 0, 0]})) >= 0,
     }
     this.plan = new ProcessPlan(this.model, this.snapshot.host, {
       keepsIds: this.identity !== 'new',
       can,
-      credentials: inNamespace ? this.model.threads[0]!.credentials : credentials,
+      credentials: inUserNamespace ? withAllCapabilities(credentials) : credentials,
       cpus: ownCpus(this.native),
       user: this.options.user,
       fds: this.options.fds,
       stdioFlags: [0, 1, 2].map((fd) => Number(this.native.systemCall({number: SYS.fcntl, args: [fd, F.GETFL, 0]}))),
+      detach: this.options.detach,
       now: {...this.native.clocks(), bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()},
       warn: this.options.warn,
     })
@@ -226,8 +226,7 @@ export class ProcessRestore {
   private spawnInNamespace(stdio: [number, number, number]): void {
     const {pid} = this.model.process
     const {native} = this
-    const user = ownCredentials()
-    const unshare = CLONE.NEWPID | CLONE.NEWNS | (has(user, CAP.SYS_ADMIN) ? 0 : CLONE.NEWUSER)
+    const unshare = CLONE.NEWPID | CLONE.NEWNS | (needsUserNamespace(ownCredentials()) ? CLONE.NEWUSER : 0)
     this.init = native.spawnLoader({loaderFd: this.loader.fd, unshare, stdio, newSession: this.options.detach}).pid
     this.attach(this.init)
     const child = new CallList('birth')
@@ -545,6 +544,11 @@ function hintFor(errno: number): string {
 
 function spawnError(error: unknown, pid: number, identity: Identity): unknown {
   if (!isNativeError(error)) return error
+  if (error.syscall === 'execveat')
+    return new PmigrateError('PM_LOADER', `cannot execute the loader: ${error.code}`, {
+      hint: 'it must be executable (chmod +x), on a file system without noexec',
+      cause: error,
+    })
   if (error.code === 'EEXIST') return new PmigrateError('PM_PID_TAKEN', `cannot thaw process ${pid}: that pid is in use`, {cause: error})
   if (error.code === 'EPERM' && identity === 'keep')
     return new PmigrateError('PM_IDENTITY', `cannot give the process its pid ${pid}: CAP_CHECKPOINT_RESTORE is missing`, {
@@ -583,6 +587,17 @@ function commOf(pid: number): string {
 
 function has(credentials: Credentials, cap: bigint): boolean {
   return ((credentials.capEffective >> cap) & 1n) === 1n
+}
+
+/** Without privilege, other namespaces can be made only inside a user namespace of one's own. */
+function needsUserNamespace(credentials: Credentials): boolean {
+  return !has(credentials, CAP.SYS_ADMIN)
+}
+
+/** In a new user namespace its creator has every capability, and nothing is missing from the bounding set. */
+function withAllCapabilities(credentials: Credentials): Credentials {
+  const all = (1n << (BigInt(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')) + 1n)) - 1n
+  return {...credentials, capPermitted: all, capEffective: all, capBounding: all, capInheritable: all, capAmbient: all}
 }
 
 function ownCredentials(): Credentials {

@@ -38,8 +38,8 @@ export async function freeze(options: FreezeOptions): Promise<FreezeResult> {
         pagesBytes: summary.pagesBytes + carried,
         stoppedMs,
         totalMs: performance.now() - began,
-        halted: options.halt,
-        warnings: capture.warnings,
+        halted: options.halt === true,
+        warnings: [...new Set(capture.warnings)], // what was seen while rehearsing is seen again in the stop
       }
     } catch (error) {
       capture.release()

@@ -76,7 +76,7 @@ function findUser(name: string): Pick<Credentials, 'uids' | 'gids' | 'groups'> {
     .split('\n')
     .map((text) => text.split(':'))
     .find((fields) => fields[0] === name || fields[2] === name)
-  if (!line) throw new PmigrateError('PM_USAGE', `--user ${name}: there is no such user`)
+  if (!line) throw new PmigrateError('PM_USAGE', `--user ${name}: there is no such user`, {hint: 'give the name or the number of a user in /etc/passwd'})
   const uid = Number(line[2])
   const gid = Number(line[3])
   const groups = readFileSync('/etc/group', 'utf8')

@@ -51,6 +51,21 @@ export function killQuietly(pid) {
   }
 }
 
+/** A command on a terminal of its own. `screen()` is all that has appeared; `ended` resolves to the exit status. */
+export function onTerminal(t, command, args, {env, cwd} = {}) {
+  const helper = join(root, 'test/e2e/terminal.py')
+  const child = spawn('python3', [helper, command, ...args], {stdio: ['pipe', 'pipe', 'inherit', 'pipe'], env: {...process.env, ...env}, cwd})
+  const out = []
+  child.stdout.on('data', (chunk) => out.push(chunk))
+  t.teardown(() => killQuietly(child.pid))
+  return {
+    screen: () => Buffer.concat(out).toString(),
+    type: (text) => child.stdin.write(text),
+    resize: (rows, columns) => child.stdio[3].write(`${rows} ${columns}\n`),
+    ended: new Promise((resolve) => child.on('close', resolve)),
+  }
+}
+
 /** Runs `pmigrate ARGS` to its end. */
 export function pmigrate(args, {env, input, uid, gid, cwd} = {}) {
   return new Promise((resolve) => {

@@ -99,7 +99,8 @@ async function openSource(path: string): Promise<Source> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it may not be read' : (error as Error).message
-    throw new StageError('PM_TRANSPORT', `cannot read the snapshot ${path}: ${reason}`, {cause: error, hint: 'check the name given with --src'})
+    const hint = code === 'EACCES' ? 'run as its owner, or give yourself the right to read it' : 'check the name of the file'
+    throw new StageError('PM_TRANSPORT', `cannot read the snapshot ${path}: ${reason}`, {cause: error, hint})
   }
   if ((await handle.stat()).isDirectory()) {
     await handle.close()
