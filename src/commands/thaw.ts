@@ -1,12 +1,8 @@
-import {constants} from 'node:os'
 import * as Flags from '@oclif/core/flags'
-import type {Thawed} from '../operations/types.js'
 import {BaseCommand, durationFlag, parseDurationFlag, parsePairs} from '../cli/base-command.js'
 import {writeOut} from '../cli/output.js'
+import {supervise} from '../cli/supervise.js'
 import {formatMs} from '../report/units.js'
-
-const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH', 'SIGTSTP'] as const
-const SIGNAL_EXIT = 128
 
 export default class Thaw extends BaseCommand {
   static override summary = 'Thaw a snapshot into a running process.'
@@ -74,20 +70,5 @@ export default class Thaw extends BaseCommand {
     if (flags.debug) this.say(`process ${pid} runs (identity ${identity}, ${formatMs(engineMs)})`)
     if (flags.detach) process.exit(0)
     process.exit(await supervise(thawed))
-  }
-}
-
-/** Until the program ends, its signals are ours to pass on. */
-async function supervise(thawed: Thawed): Promise<number> {
-  for (const signal of FORWARDED) process.on(signal, () => forward(thawed, constants.signals[signal]))
-  const {status, signal} = await thawed.wait()
-  return signal === undefined ? (status ?? 0) : SIGNAL_EXIT + signal
-}
-
-function forward(thawed: Thawed, signal: number): void {
-  try {
-    thawed.kill(signal)
-  } catch {
-    // It has just ended; wait() is about to say so.
   }
 }

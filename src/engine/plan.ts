@@ -95,6 +95,12 @@ export class ProcessPlan {
     throw new PmigrateError('PM_RESTORE_FAILED', `cannot thaw process ${this.model.process.pid}: ${message}`)
   }
 
+  /** Whether the process leads a session: it did, without a terminal; or it must not hang on thaw's. */
+  get ownSession(): boolean {
+    const {pid, sid, hasTerminal} = this.model.process
+    return this.options.detach || (pid === sid && !hasTerminal)
+  }
+
   insidePid(pid: number): Argument {
     return this.keepsIds ? pid : this.ownPid
   }

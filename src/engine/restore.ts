@@ -21,6 +21,7 @@ import type {ProcessModel, SnapshotModel} from './model.js'
 import {type Abilities, ProcessPlan} from './plan.js'
 import {resources} from './resources/index.js'
 import type {Steps} from './steps.js'
+import {Terminal} from './terminal.js'
 
 export type Identity = 'keep' | 'namespace' | 'new'
 
@@ -43,6 +44,15 @@ export interface RestoreOptions {
   detach: boolean
   steps: Steps
   warn: (text: string) => void
+}
+
+/** What thaw needs to look after the process. */
+export interface Released {
+  pid: number
+  /** Our own child: the process, or the init of its namespace. */
+  waitPid: number
+  /** Lent to the process. */
+  terminal?: Terminal
 }
 
 export class ProcessRestore {
@@ -149,12 +159,14 @@ export class ProcessRestore {
   }
 
   /** Lets the process go. From here on it is on its own. */
-  release(): {pid: number; waitPid: number} {
+  release(): Released {
+    const terminal = this.plan.ownSession ? undefined : Terminal.own()
+    terminal?.lendTo(this.leader)
     if (this.options.stopped || this.model.process.stopSignal !== 0) this.native.kill({pid: this.leader, signal: this.model.process.stopSignal || SIG.SIGSTOP})
     if (this.init) this.releaseInit()
     for (const tid of this.tids.values()) this.native.detach({tid})
     closeSync(this.loader.fd)
-    return {pid: this.leader, waitPid: this.init || this.leader}
+    return {pid: this.leader, waitPid: this.init || this.leader, terminal}
   }
 
   /** Nothing is left. */
@@ -206,7 +218,7 @@ export class ProcessRestore {
     try {
       if (this.identity === 'namespace') return this.spawnInNamespace(stdio)
       const setTid = this.identity === 'keep' ? [pid] : []
-      this.leader = native.spawnLoader({loaderFd: loader.fd, setTid, stdio, newSession: this.options.detach}).pid
+      this.leader = native.spawnLoader({loaderFd: loader.fd, setTid, stdio}).pid
     } catch (error) {
       throw spawnError(error, pid, this.identity)
     }

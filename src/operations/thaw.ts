@@ -2,8 +2,9 @@
 import {readFileSync} from 'node:fs'
 import {native} from '../engine/binding.js'
 import {gatherModel} from '../engine/model.js'
-import {ProcessRestore} from '../engine/restore.js'
+import {ProcessRestore, type Released} from '../engine/restore.js'
 import {Steps} from '../engine/steps.js'
+import {isGroupStopped} from '../engine/terminal.js'
 import {PmigrateError, toError} from '../errors.js'
 import type {Credentials} from '../snapshot/records.js'
 import {openSnapshotReader} from './stages.js'
@@ -30,9 +31,9 @@ export async function thaw(options: ThawOptions): Promise<Thawed> {
     await steps.run('fill', () => process.fill(reader))
     await steps.run('complete', () => process.complete())
     await reader.finish()
-    const {pid, waitPid} = await steps.run('release', () => process.release())
+    const released = await steps.run('release', () => process.release())
     const engineMs = performance.now() - began
-    return {pid, identity: process.identity, engineMs, warnings, ...supervision(pid, waitPid)}
+    return {pid: released.pid, identity: process.identity, engineMs, warnings, ...supervision(released)}
   } catch (error) {
     restore?.destroy()
     await reader.abort(toError(error)).catch(() => {}) // the first error is the one to tell
@@ -40,7 +41,7 @@ export async function thaw(options: ThawOptions): Promise<Thawed> {
   }
 }
 
-function supervision(pid: number, waitPid: number): Pick<Thawed, 'wait' | 'kill'> {
+function supervision({pid, waitPid, terminal}: Released): Pick<Thawed, 'wait' | 'kill' | 'jobControl'> {
   let ending: Promise<Ending> | undefined
   return {
     wait: () =>
@@ -48,6 +49,11 @@ function supervision(pid: number, waitPid: number): Pick<Thawed, 'wait' | 'kill'
         .waitExit({pid: waitPid})
         .then((end) => fromInit(end, pid !== waitPid))),
     kill: (signal) => native().kill({pid, signal}),
+    jobControl: terminal && {
+      isStopped: () => isGroupStopped(pid),
+      lendTerminal: () => terminal.lendTo(pid),
+      takeTerminalBack: () => terminal.takeBackFrom(pid),
+    },
   }
 }
 

@@ -68,6 +68,18 @@ export interface Thawed {
   /** Ends when the program ends. */
   wait(): Promise<Ending>
   kill(signal: number): void
+  /** Undefined when the program has no terminal of ours. */
+  jobControl?: JobControl
+}
+
+/** The program holds our terminal, as a job of its own within the job that we are. */
+export interface JobControl {
+  /** Stopped by a signal. */
+  isStopped(): boolean
+  /** Puts the program into the foreground, if we are there. */
+  lendTerminal(): void
+  /** Puts us into the foreground, if the program is there. */
+  takeTerminalBack(): void
 }
 
 export interface InspectOptions {

@@ -61,6 +61,7 @@ function capture(c: Capture): () => void {
       ioFlusher: flusher.result === 1n,
       memoryMergeable: merge.result === 1n,
       exitSignal: stat.exitSignal,
+      hasTerminal: stat.ttyNr !== 0,
       stopSignal: c.threads[0]!.groupStop,
       limits: view.limits,
       membarrier: membarrier.result > 0n ? Number(membarrier.result) : 0,
@@ -75,6 +76,8 @@ function restore(plan: ProcessPlan): void {
   if (process.rootDirectory !== '/') files.call(SYS.chroot, [cString(process.rootDirectory)], {purpose: `enter root ${process.rootDirectory}`})
   files.call(SYS.chdir, [cString(process.cwd)], {purpose: `enter working directory ${process.cwd}`})
   files.call(SYS.umask, [process.umask])
+  if (plan.ownSession) list.call(SYS.setsid, [], {purpose: 'begin a session'})
+  else list.call(SYS.setpgid, [0, 0], {purpose: 'begin a process group'})
   list.call(SYS.personality, [process.personality])
   for (const command of MEMBARRIER_REGISTER) if (process.membarrier & command) list.call(SYS.membarrier, [command, 0, 0], {expect: 'any'})
   if (process.thpDisabled) list.call(SYS.prctl, [PR.SET_THP_DISABLE, 1, 0, 0, 0])
