@@ -5,12 +5,14 @@ import {fileURLToPath} from 'node:url'
 import {Config} from '@oclif/core/config'
 import {flush} from '@oclif/core/flush'
 import {run} from '@oclif/core/run'
+import {settings} from '@oclif/core/settings'
 import {describeError, type Description} from './describe-error.js'
 import {writeError, writeOut} from './output.js'
 
 const here = fileURLToPath(import.meta.url)
 
 export async function main(args: readonly string[]): Promise<void> {
+  settings.enableAutoTranspile = false // whatever NODE_ENV says, what runs is what was compiled
   try {
     await run([...args], {root: here, userPlugins: mayReadHome()})
     await flush()

@@ -67,9 +67,12 @@ export function onTerminal(t, command, args, {env, cwd} = {}) {
 }
 
 /** Runs `pmigrate ARGS` to its end. */
-export function pmigrate(args, {env, input, uid, gid, cwd} = {}) {
+export const pmigrate = (args, options = {}) => runCommand(process.execPath, [cli, ...args], options)
+
+/** Runs a command to its end: its exit status or signal, stdout as bytes and as text, stderr. */
+export function runCommand(command, args, {env, input, uid, gid, cwd} = {}) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [cli, ...args], {stdio: [input ?? 'ignore', 'pipe', 'pipe'], env: {...process.env, ...env}, uid, gid, cwd})
+    const child = spawn(command, args, {stdio: [input ?? 'ignore', 'pipe', 'pipe'], env: {...process.env, ...env}, uid, gid, cwd})
     const out = []
     const err = []
     child.stdout.on('data', (chunk) => out.push(chunk))
