@@ -16,10 +16,10 @@ export async function thaw(options: ThawOptions): Promise<Thawed> {
   const steps = new Steps('thaw', options)
   const warnings: string[] = []
   const reader = await steps.run('open', () => openSnapshotReader(options))
-  const began = performance.now()
   let restore: ProcessRestore | undefined
   try {
     const snapshot = await steps.run('read', () => gatherModel(reader.records()))
+    const began = performance.now()
     restore = new ProcessRestore(snapshot, {...options, fds, user, steps, warn: (text) => void warnings.push(text)})
     const process = restore
     await steps.run('plan', () => process.prepare())

@@ -61,6 +61,7 @@ export interface Ending {
 export interface Thawed {
   pid: number
   identity: string
+  /** From the metadata having been read to the process running, its pages' arrival included. */
   engineMs: number
   warnings: string[]
   /** The system-call lists, with dryRun; then nothing was started and pid is 0. */
