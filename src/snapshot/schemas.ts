@@ -106,7 +106,7 @@ export const schemas = {
     thpDisabled: z.boolean(),
     ioFlusher: z.boolean(),
     exitSignal: i32,
-    hasTerminal: z.boolean().default(false), // a controlling terminal
+    hasTerminal: z.boolean().optional(), // a controlling terminal
     stopSignal: z.number().int().min(0).max(64), // 0: was running; else group-stopped by this signal
     limits: z.array(z.object({soft: u64, hard: u64})).max(32),
     membarrier: u32, // MEMBARRIER_CMD_GET_REGISTRATIONS
