@@ -7,7 +7,7 @@ const source = fileURLToPath(new URL('../src', import.meta.url))
 const anyone = ['errors.ts']
 const allowed = {
   commands: ['commands', 'cli', 'operations', 'report'],
-  cli: ['cli'],
+  cli: ['cli', 'types:operations'],
   report: ['report', 'types:operations'],
   operations: ['operations', 'engine', 'stream', 'snapshot', 'kernel', 'plugins/registry.ts', 'types:plugins/api.ts'],
   engine: ['engine', 'kernel', 'types:snapshot', 'types:stream'],

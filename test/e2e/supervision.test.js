@@ -163,11 +163,8 @@ function supervisorOf(pid) {
   return parent <= 1 || readFileSync(`/proc/${parent}/cmdline`, 'utf8').includes(run) ? parent : supervisorOf(parent)
 }
 
-/** The program shares thaw's process group so far: what the terminal sends comes twice, and thaw does not stop with it. */
-const notYet = test.serial.failing
-
 for (const identity of ['keep', 'namespace']) {
-  notYet(`on a terminal Ctrl-C comes once: ${identity}`, async (t) => {
+  test.serial(`on a terminal Ctrl-C comes once: ${identity}`, async (t) => {
     const frozen = await frozenOnTerminal(t, ['SIGINT', 'SIGUSR1'])
     const {terminal, thaw} = await thawInShell(t, frozen, `--identity ${identity}`)
     for (let presses = 1; presses <= PRESSES; presses++) {
@@ -189,7 +186,7 @@ for (const identity of ['keep', 'namespace']) {
     t.true(isGone(pid))
   })
 
-  notYet(`on a terminal Ctrl-Z gives the shell its prompt back, and fg lets the program go on: ${identity}`, async (t) => {
+  test.serial(`on a terminal Ctrl-Z gives the shell its prompt back, and fg lets the program go on: ${identity}`, async (t) => {
     const frozen = await frozenOnTerminal(t, ['SIGUSR1'])
     const {terminal, pid} = await thawInShell(t, frozen, `--identity ${identity}`)
     terminal.type('\x1a')
@@ -206,7 +203,7 @@ for (const identity of ['keep', 'namespace']) {
     await soon('it has ended', () => isGone(pid))
   })
 
-  notYet(`on a terminal the program learns of a new size, once: ${identity}`, async (t) => {
+  test.serial(`on a terminal the program learns of a new size, once: ${identity}`, async (t) => {
     const frozen = await frozenOnTerminal(t, ['SIGWINCH', 'SIGUSR1'])
     const {terminal, thaw} = await thawInShell(t, frozen, `--identity ${identity}`)
     const before = count(frozen.report, 'SIGWINCH')
