@@ -123,10 +123,15 @@ async function sameResult(t, command, args, expected, result) {
   t.is(result(output), expected(input))
 }
 
-/** How far the process has read the file. */
+/** How far the process has read the file. Descriptors come and go while we look: it may still be loading its libraries. */
 function positionIn(pid, path) {
-  for (const fd of existsSync(`/proc/${pid}/fd`) ? readdirSync(`/proc/${pid}/fd`) : [])
-    if (readlinkSync(`/proc/${pid}/fd/${fd}`) === path) return Number(/^pos:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))[1])
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      if (readlinkSync(`/proc/${pid}/fd/${fd}`) === path) return Number(/^pos:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))[1])
+    } catch (error) {
+      if (error.code !== 'ENOENT') throw error
+    }
+  }
   return 0
 }
 
